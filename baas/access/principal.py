@@ -1,0 +1,46 @@
+"""Who is asking."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class PrincipalKind(enum.Enum):
+    """The kinds of callers."""
+
+    ANONYMOUS = "anonymous"
+    """No credentials: rules decide, with ``request.auth == null``."""
+    USER = "user"
+    """A verified ID token: rules decide."""
+    SERVICE_ACCOUNT = "service_account"
+    """A service account's access token: bypasses rules, within its role."""
+    OWNER = "owner"
+    """Development mode's ``Bearer owner``: bypasses rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose credentials have been verified.
+
+    ``claims`` are the ID token's claims as they stand (``sub``, ``email``, ``firebase``, custom ones);
+    ``expires_at`` is in seconds since the epoch, ``None`` for callers that do not expire.
+    """
+
+    kind: PrincipalKind
+    uid: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    project: str | None = None
+    expires_at: float | None = None
+    role: str | None = None
+
+    @property
+    def bypasses_rules(self) -> bool:
+        """Whether security rules do not apply to this caller."""
+        return self.kind in (PrincipalKind.OWNER, PrincipalKind.SERVICE_ACCOUNT)
+
+
+ANONYMOUS = Principal(PrincipalKind.ANONYMOUS)
+OWNER = Principal(PrincipalKind.OWNER)
