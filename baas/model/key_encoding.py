@@ -54,6 +54,7 @@ _STRING_SEGMENT: Final = b"\x03"
 _STRING_END: Final = b"\x00\x01"
 _ZERO_ESCAPED: Final = b"\x00\xff"
 _NAN_DOUBLE: Final = bytes(8)
+_ZERO_DOUBLE: Final = b"\x80" + bytes(7)
 
 _INVERT: Final = bytes(255 - i for i in range(256))
 _EXACT: Final = 2**53
@@ -119,18 +120,18 @@ def _escape(raw: bytes) -> bytes:
 
 def _encode_double(value: float) -> bytes:
     """8 bytes in the order of doubles, NaN first, -0.0 as 0.0."""
-    if value >= 0:
+    if value > 0:
         return _pack_double(-value)  # its bits with the sign set: above all negative ones
     if value < 0:
         return _pack_double(value).translate(_INVERT)
-    return _NAN_DOUBLE
+    return _ZERO_DOUBLE if value == 0 else _NAN_DOUBLE
 
 
 def _encode_int(value: int) -> bytes:
     if 0 < value <= _EXACT - 1:
         return _pack_tagged_double(_NUMBER, -value)
     if -_EXACT < value <= 0:
-        return _NUMBER + _encode_double(float(value))  # the integer has no -0 to turn round
+        return _NUMBER + _encode_double(value)
     nearest = float(value)
     return _NUMBER + _encode_double(nearest) + _pack_difference(value - int(nearest) + 0x8000)
 
