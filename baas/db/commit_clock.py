@@ -1,0 +1,45 @@
+"""The clock of commits: times that are strictly increasing and visible in order, in every database.
+
+On SQLite the one writer gives the order by itself: the time is taken inside its SQL transaction and
+stored with it, so that it never goes back, not even over a restart with the machine's clock set back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from baas.db.unit import Tx
+from baas.model.paths import DatabaseId
+from baas.model.values import Timestamp
+
+
+def wall_clock_micros() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1_000
+
+
+class CommitClock:
+    """Gives commit times. ``now`` is the machine's clock in microseconds; tests bring their own."""
+
+    def __init__(self, now: Callable[[], int] = wall_clock_micros) -> None:
+        self._now = now
+
+    def advance(self, tx: Tx, database_key: int) -> Timestamp:
+        """Take the next commit time of a database, in the unit that commits at it."""
+        row = tx.one("SELECT last_commit FROM databases WHERE id = ?", (database_key,))
+        if row is None:
+            raise LookupError(f"no database with key {database_key}")
+        commit_time = max(self._now(), row[0] + 1)
+        tx.run("UPDATE databases SET last_commit = ? WHERE id = ?", (commit_time, database_key))
+        return Timestamp(commit_time)
+
+
+def find_database(tx: Tx, database: DatabaseId) -> tuple[int, bytes, int] | None:
+    """``(key, epoch, last commit in microseconds)`` of a database, or ``None`` if nothing was ever
+    written to it. The epoch tells one history of a database from another (resume tokens carry it)."""
+    row = tx.one(
+        "SELECT id, epoch, last_commit FROM databases WHERE project = ? AND name = ?",
+        (database.project, database.database),
+    )
+    return None if row is None else (row[0], row[1], row[2])

@@ -1,0 +1,145 @@
+"""The embedded engine: one writer, group commit, units that happen wholly or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from baas.db.sqlite import SqliteDatabase, SqliteOptions
+from baas.db.tables import documents as tables
+from baas.db.unit import Tx
+from baas.errors import NotFound, ResourceExhausted, Unavailable
+
+INSERT = (
+    "INSERT INTO databases (project, name, epoch, last_commit, oldest_change)"
+    " VALUES (?, 'd', x'00', 0, 0)"
+)
+
+
+def names(tx: Tx) -> list[str]:
+    return [row[0] for row in tx.all("SELECT project FROM databases ORDER BY project")]
+
+
+async def test_a_write_is_seen_by_the_reads_after_it(database: SqliteDatabase) -> None:
+    await database.write(lambda tx: tx.run(INSERT, ("p",)))
+    assert await database.read(names) == ["p"]
+
+
+async def test_a_unit_that_fails_leaves_nothing_and_its_neighbours_stay(
+    database: SqliteDatabase,
+) -> None:
+    def failing(tx: Tx) -> None:
+        tx.run(INSERT, ("bad",))
+        raise NotFound("no such thing")
+
+    outcomes = await asyncio.gather(
+        database.write(lambda tx: tx.run(INSERT, ("a",))),
+        database.write(failing),
+        database.write(lambda tx: tx.run(INSERT, ("b",))),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[1], NotFound)
+    assert await database.read(names) == ["a", "b"]
+
+
+async def test_units_run_one_after_another_each_seeing_the_ones_before(
+    database: SqliteDatabase,
+) -> None:
+    versions: list[int] = []
+
+    def unit(tx: Tx) -> None:
+        row = tx.one("SELECT count(*) FROM databases")
+        assert row is not None
+        versions.append(row[0])
+        tx.run(INSERT, (f"p{len(versions)}",))
+
+    await asyncio.gather(*(database.write(unit) for _ in range(50)))
+    assert versions == list(range(50))
+
+
+async def test_calls_after_the_flush_come_only_for_units_that_last(
+    database: SqliteDatabase,
+) -> None:
+    calls: list[str] = []
+
+    def lasting(tx: Tx) -> None:
+        tx.on_flush(lambda: calls.append("flushed"))
+        tx.on_rollback(lambda: calls.append("never"))
+
+    def failing(tx: Tx) -> None:
+        tx.on_flush(lambda: calls.append("never"))
+        tx.on_rollback(lambda: calls.append("rolled back"))
+        raise NotFound("no such thing")
+
+    await asyncio.gather(database.write(lasting), database.write(failing), return_exceptions=True)
+    assert sorted(calls) == ["flushed", "rolled back"]
+
+
+async def test_a_snapshot_stays_at_its_version(database: SqliteDatabase) -> None:
+    await database.write(lambda tx: tx.run(INSERT, ("a",)))
+    async with database.snapshot() as snapshot:
+        await database.write(lambda tx: tx.run(INSERT, ("b",)))
+        assert await snapshot.read(names) == ["a"]
+    assert await database.read(names) == ["a", "b"]
+
+
+async def test_core_statements_and_text_share_the_transaction(database: SqliteDatabase) -> None:
+    def unit(tx: Tx) -> list[str]:
+        tx.core.execute(
+            sa.insert(tables.databases).values(
+                project="p", name="d", epoch=b"e", last_commit=0, oldest_change=0
+            )
+        )
+        return names(tx)
+
+    assert await database.write(unit) == ["p"]
+
+
+async def test_a_core_statement_of_a_failed_unit_is_rolled_back(database: SqliteDatabase) -> None:
+    def failing(tx: Tx) -> None:
+        tx.core.execute(
+            sa.insert(tables.databases).values(
+                project="p", name="d", epoch=b"e", last_commit=0, oldest_change=0
+            )
+        )
+        raise NotFound("no such thing")
+
+    with pytest.raises(NotFound):
+        await database.write(failing)
+    assert await database.read(names) == []
+
+
+async def test_reads_cannot_write(database: SqliteDatabase) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await database.read(lambda tx: tx.run(INSERT, ("p",)))
+
+
+async def test_more_waiting_units_than_the_limit_are_refused(
+    tmp_path: Path, migrated_file: Path
+) -> None:
+    path = tmp_path / "small.db"
+    path.write_bytes(migrated_file.read_bytes())
+    database = await SqliteDatabase.open(path, SqliteOptions(max_waiting=1))
+    first = asyncio.ensure_future(database.write(names))
+    second = asyncio.ensure_future(database.write(names))
+    outcomes = await asyncio.gather(first, second, return_exceptions=True)
+    await database.close()
+    assert [type(outcome) for outcome in outcomes] == [list, ResourceExhausted]
+
+
+async def test_closing_finishes_what_is_waiting_and_refuses_more(
+    tmp_path: Path, migrated_file: Path
+) -> None:
+    path = tmp_path / "closing.db"
+    path.write_bytes(migrated_file.read_bytes())
+    database = await SqliteDatabase.open(path)
+    waiting = asyncio.ensure_future(database.write(lambda tx: tx.run(INSERT, ("p",))))
+    await asyncio.sleep(0)
+    await database.close()
+    assert await waiting == 1
+    with pytest.raises(Unavailable):
+        await database.read(names)
