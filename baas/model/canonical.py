@@ -1,0 +1,421 @@
+"""A query checked and brought into one form, so that whoever comes after can rely on it.
+
+Source: ``listen-and-write`` §5 "Structured queries" and §9; refusals as Google's emulator has them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final, TypeAlias, cast
+
+from baas.errors import InvalidArgument
+from baas.model.key_encoding import encode_value
+from baas.model.limits import (
+    MAX_DISJUNCTIONS,
+    MAX_FILTER_DEPTH,
+    MAX_FILTERS,
+    MAX_IN_VALUES,
+    MAX_NEAREST,
+    MAX_NOT_IN_VALUES,
+    MAX_ORDERS,
+    MAX_VECTOR_DIMENSIONS,
+)
+from baas.model.paths import (
+    DOCUMENT_ID,
+    DatabaseId,
+    DocumentName,
+    FieldPath,
+    check_segments,
+    format_field_path,
+)
+from baas.model.query import (
+    CompositeFilter,
+    Cursor,
+    Direction,
+    FieldFilter,
+    Filter,
+    FindNearest,
+    Operator,
+    Order,
+    Query,
+)
+from baas.model.values import Reference, Value
+
+Conjunction: TypeAlias = tuple[FieldFilter, ...]
+
+_RESERVED_FIELD = re.compile(r"__.*__", re.DOTALL)
+_RANGES: Final = frozenset(
+    {
+        Operator.LESS_THAN,
+        Operator.LESS_THAN_OR_EQUAL,
+        Operator.GREATER_THAN,
+        Operator.GREATER_THAN_OR_EQUAL,
+    }
+)
+_EXCLUSIONS: Final = frozenset(
+    {Operator.NOT_EQUAL, Operator.NOT_IN, Operator.IS_NOT_NAN, Operator.IS_NOT_NULL}
+)
+_INEQUALITIES: Final = _RANGES | _EXCLUSIONS
+_LISTS: Final = {
+    Operator.IN: MAX_IN_VALUES,
+    Operator.ARRAY_CONTAINS_ANY: MAX_IN_VALUES,
+    Operator.NOT_IN: MAX_NOT_IN_VALUES,
+}
+_NAME_OPERATORS: Final = _RANGES | {
+    Operator.EQUAL,
+    Operator.NOT_EQUAL,
+    Operator.IN,
+    Operator.NOT_IN,
+}
+
+
+def canonicalize(query: Query) -> Query:
+    """The same query, checked, with everything implied made explicit. Idempotent.
+
+    - ``order_by`` names every order: the given ones, inequality fields, ``__name__`` last.
+    - ``where`` is flat, without duplicates, in a fixed order; comparisons that can match nothing (with
+      null or NaN) have become ``IN []``, single-valued lists have become equalities, and null and NaN
+      are gone from lists. So a planner may look every ``EQUAL`` and ``IN`` value up in an index.
+    - ``__name__`` filters and cursors hold references of the query's own database.
+
+    Raises:
+        InvalidArgument: the query breaks a documented rule or limit.
+    """
+    check_segments(query.parent)
+    if len(query.parent) % 2:
+        raise InvalidArgument("The parent of a query must be the root or a document.")
+    if query.collection_id:
+        check_segments((query.collection_id,))
+    elif not query.all_descendants:
+        raise InvalidArgument("from.collectionId must not be empty without allDescendants.")
+    if query.limit is not None and query.limit < 0:
+        raise InvalidArgument(f"limit is negative: {query.limit}.")
+    if query.offset < 0:
+        raise InvalidArgument(f"offset is negative: {query.offset}.")
+    where = query.where
+    if where is not None:
+        _check_filter(where, query.database)
+    _check_orders(query.order_by)
+    for cursor in (query.start_at, query.end_at):
+        if cursor is not None:
+            _check_cursor(cursor, query)
+    if query.find_nearest is not None:
+        _check_find_nearest(query.find_nearest)
+    normalized = None if where is None else _normalize(where)
+    if normalized is not None:
+        _check_disjuncts(normalized)
+    return replace(
+        query,
+        where=normalized,
+        order_by=_all_orders(query),
+        select=None if query.select is None else _canonical_select(query.select),
+    )
+
+
+def canonical_id(query: Query) -> bytes:
+    """A key that is equal exactly for canonical queries that are the same: for sharing views."""
+    nearest = query.find_nearest
+    parts: list[Value] = [
+        query.database.project,
+        query.database.database,
+        list(query.parent),
+        query.collection_id,
+        query.all_descendants,
+        None if query.where is None else _filter_key(query.where),
+        [[*order.field_path, order.direction.value] for order in query.order_by],
+        _cursor_key(query.start_at),
+        _cursor_key(query.end_at),
+        query.offset,
+        query.limit,
+        None if query.select is None else [list(path) for path in query.select],
+        None if nearest is None else _nearest_key(nearest),
+    ]
+    return encode_value(parts)
+
+
+def disjuncts(condition: Filter | None, limit: int = MAX_DISJUNCTIONS) -> tuple[Conjunction, ...]:
+    """The filter in disjunctive normal form: it holds where all filters of any one tuple hold.
+
+    ``IN`` becomes one ``EQUAL`` a value, ``ARRAY_CONTAINS_ANY`` one ``ARRAY_CONTAINS`` a value. No filter at
+    all is one empty conjunction; a filter that nothing can match has none.
+
+    Raises:
+        InvalidArgument: there are more than ``limit`` of them.
+    """
+    if condition is None:
+        return ((),)
+    result = _disjuncts(condition, limit)
+    if len(result) > limit:
+        raise _too_many_disjuncts(limit)
+    return tuple(result)
+
+
+def field_filters(condition: Filter | None) -> Iterator[FieldFilter]:
+    """All field filters within a filter, in order."""
+    if condition is None:
+        return
+    if isinstance(condition, FieldFilter):
+        yield condition
+        return
+    for part in condition.filters:
+        yield from field_filters(part)
+
+
+def check_field_path(path: FieldPath) -> None:
+    """Check that a path, as used in filters, orders and masks, names no reserved field.
+
+    Raises:
+        InvalidArgument: a segment matches ``__.*__``, and the path is not ``__name__``.
+    """
+    if path == DOCUMENT_ID:
+        return
+    for segment in path:
+        if _RESERVED_FIELD.fullmatch(segment):
+            raise InvalidArgument(
+                f"Field path {format_field_path(path)[:200]!r} is not valid: names that match __.*__ "
+                "are reserved."
+            )
+
+
+def _check_filter(condition: Filter, database: DatabaseId) -> None:
+    exclusions = 0
+    listed = False
+    not_in = False
+    filters = _walk(condition, 1)
+    for count, part in enumerate(filters, start=1):
+        if count > MAX_FILTERS:
+            raise InvalidArgument(f"A query may have at most {MAX_FILTERS} filters.")
+        if isinstance(part, CompositeFilter):
+            listed = listed or (part.op == "OR" and len(part.filters) > 1)
+            continue
+        _check_field_filter(part, database)
+        exclusions += part.op in _EXCLUSIONS
+        listed = listed or part.op in (Operator.IN, Operator.ARRAY_CONTAINS_ANY)
+        not_in = not_in or part.op is Operator.NOT_IN
+    if exclusions > 1:
+        raise InvalidArgument(
+            "Only a single 'NOT_EQUAL', 'NOT_IN', 'IS_NOT_NAN', or 'IS_NOT_NULL' filter is allowed "
+            "per query."
+        )
+    if not_in and listed:
+        raise InvalidArgument(
+            "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'."
+        )
+
+
+def _walk(condition: Filter, depth: int) -> Iterator[Filter]:
+    if depth > MAX_FILTER_DEPTH:
+        raise InvalidArgument(f"Filters may be nested at most {MAX_FILTER_DEPTH} deep.")
+    yield condition
+    if isinstance(condition, CompositeFilter):
+        if condition.op not in ("AND", "OR"):
+            raise InvalidArgument("A composite filter must have the operator AND or OR.")
+        for part in condition.filters:
+            yield from _walk(part, depth + 1)
+
+
+def _check_field_filter(condition: FieldFilter, database: DatabaseId) -> None:
+    op = condition.op
+    check_field_path(condition.field_path)
+    if op in _LISTS:
+        values = condition.value
+        if type(values) is not list:
+            raise InvalidArgument(f"'{op.name}' requires an ArrayValue.")
+        if not values and op is not Operator.IN:
+            raise InvalidArgument(f"'{op.name}' requires a non-empty ArrayValue.")
+        if len(values) > _LISTS[op]:
+            raise InvalidArgument(f"'{op.name}' supports up to {_LISTS[op]} comparison values.")
+    if condition.field_path == DOCUMENT_ID:
+        _check_name_filter(condition, database)
+
+
+def _check_name_filter(condition: FieldFilter, database: DatabaseId) -> None:
+    if condition.op not in _NAME_OPERATORS:
+        raise InvalidArgument(f"'{condition.op.name}' cannot be used with __name__.")
+    values = cast("list[Value]", condition.value) if condition.op in _LISTS else [condition.value]
+    for value in values:
+        _check_name_value(value, database, "__name__ filter")
+
+
+def _check_name_value(value: Value, database: DatabaseId, what: str) -> None:
+    if not isinstance(value, Reference):
+        raise InvalidArgument(f"The value of a {what} must be a document reference.")
+    if DocumentName.parse(value.name).database != database:
+        raise InvalidArgument(f"The value of a {what} must be in the database of the query.")
+
+
+def _check_orders(orders: tuple[Order, ...]) -> None:
+    if len(orders) > MAX_ORDERS:
+        raise InvalidArgument(f"A query may have at most {MAX_ORDERS} orders.")
+    seen: set[FieldPath] = set()
+    for order in orders:
+        path = order.field_path
+        check_field_path(path)
+        if path in seen:
+            raise InvalidArgument(
+                f"order by clause cannot contain duplicate fields: {format_field_path(path)[:200]}."
+            )
+        if DOCUMENT_ID in seen:
+            raise InvalidArgument("order by clause cannot contain more fields after __name__.")
+        seen.add(path)
+
+
+def _check_cursor(cursor: Cursor, query: Query) -> None:
+    if len(cursor.values) > len(query.order_by):
+        raise InvalidArgument(
+            "Cursor has too many values: at most one for each field of the order by clause."
+        )
+    for order, value in zip(query.order_by, cursor.values, strict=False):
+        if order.field_path == DOCUMENT_ID:
+            _check_name_value(value, query.database, "__name__ cursor")
+
+
+def _check_find_nearest(nearest: FindNearest) -> None:
+    check_field_path(nearest.field_path)
+    if not 1 <= nearest.limit <= MAX_NEAREST:
+        raise InvalidArgument(f"findNearest.limit must be between 1 and {MAX_NEAREST}.")
+    dimensions = len(nearest.query_vector.components)
+    if not 1 <= dimensions <= MAX_VECTOR_DIMENSIONS:
+        raise InvalidArgument(
+            f"findNearest.queryVector must have 1 to {MAX_VECTOR_DIMENSIONS} dimensions."
+        )
+
+
+def _check_disjuncts(condition: Filter) -> None:
+    for conjunction in disjuncts(condition):
+        if sum(part.op is Operator.ARRAY_CONTAINS for part in conjunction) > 1:
+            raise InvalidArgument(
+                "A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction."
+            )
+
+
+def _all_orders(query: Query) -> tuple[Order, ...]:
+    direction = query.order_by[-1].direction if query.order_by else Direction.ASCENDING
+    ordered = {order.field_path for order in query.order_by}
+    if DOCUMENT_ID in ordered:  # the name tells all documents apart: nothing can follow it
+        return query.order_by
+    implied = {
+        part.field_path for part in field_filters(query.where) if part.op in _INEQUALITIES
+    } - ordered
+    implied.discard(DOCUMENT_ID)
+    added = sorted(implied, key=format_field_path)
+    return (
+        *query.order_by,
+        *(Order(path, direction) for path in added),
+        Order(DOCUMENT_ID, direction),
+    )
+
+
+def _canonical_select(select: tuple[FieldPath, ...]) -> tuple[FieldPath, ...] | None:
+    for path in select:
+        check_field_path(path)
+    fields = {path for path in select if path != DOCUMENT_ID}
+    return tuple(sorted(fields)) if fields else ((DOCUMENT_ID,) if select else None)
+
+
+def _normalize(condition: Filter) -> Filter | None:
+    if isinstance(condition, FieldFilter):
+        return _normalize_field_filter(condition)
+    parts: dict[bytes, Filter] = {}
+    for inner in condition.filters:
+        part = _normalize(inner)
+        if part is None:
+            continue
+        same = isinstance(part, CompositeFilter) and part.op == condition.op
+        for each in cast(CompositeFilter, part).filters if same else (part,):
+            parts[encode_value(_filter_key(each))] = each
+    if len(parts) <= 1:
+        return next(iter(parts.values()), None)
+    return CompositeFilter(condition.op, tuple(parts[key] for key in sorted(parts)))
+
+
+def _normalize_field_filter(condition: FieldFilter) -> FieldFilter:
+    path, op, value = condition.field_path, condition.op, condition.value
+    if op in (Operator.IN, Operator.ARRAY_CONTAINS_ANY):
+        kept = _distinct(cast("list[Value]", value))
+        if not kept:
+            return FieldFilter(path, Operator.IN, [])
+        if len(kept) == 1:
+            single = Operator.EQUAL if op is Operator.IN else Operator.ARRAY_CONTAINS
+            return FieldFilter(path, single, kept[0])
+        return FieldFilter(path, op, kept)
+    if op in (Operator.NOT_EQUAL, Operator.NOT_IN):
+        excluded = cast("list[Value]", value) if op is Operator.NOT_IN else [value]
+        if any(each is None for each in excluded):
+            return FieldFilter(path, Operator.IN, [])
+        kept = _distinct(excluded)
+        if not kept:
+            return FieldFilter(path, Operator.IS_NOT_NULL)
+        if len(kept) == 1:
+            return FieldFilter(path, Operator.NOT_EQUAL, kept[0])
+        return FieldFilter(path, op, kept)
+    if op in _RANGES or op in (Operator.EQUAL, Operator.ARRAY_CONTAINS):
+        return condition if _comparable(value) else FieldFilter(path, Operator.IN, [])
+    return FieldFilter(path, op)
+
+
+def _comparable(value: Value) -> bool:
+    return value is not None and value == value
+
+
+def _distinct(values: list[Value]) -> list[Value]:
+    by_key = {encode_value(value): value for value in values if _comparable(value)}
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def _disjuncts(condition: Filter, limit: int) -> list[Conjunction]:
+    if isinstance(condition, FieldFilter):
+        return _expand(condition)
+    parts = [_disjuncts(part, limit) for part in condition.filters]
+    if condition.op == "OR" and parts:
+        joined = list(itertools.chain.from_iterable(parts))
+        if len(joined) > limit:
+            raise _too_many_disjuncts(limit)
+        return joined
+    product: list[Conjunction] = [()]
+    for part in sorted(parts, key=len):
+        if len(product) * len(part) > limit:
+            raise _too_many_disjuncts(limit)
+        product = [(*left, *right) for left in product for right in part]
+    return product
+
+
+def _expand(condition: FieldFilter) -> list[Conjunction]:
+    single = {
+        Operator.IN: Operator.EQUAL,
+        Operator.ARRAY_CONTAINS_ANY: Operator.ARRAY_CONTAINS,
+    }.get(condition.op)
+    if single is None:
+        return [(condition,)]
+    values = cast("list[Value]", condition.value)
+    return [(FieldFilter(condition.field_path, single, value),) for value in values]
+
+
+def _too_many_disjuncts(limit: int) -> InvalidArgument:
+    return InvalidArgument(
+        f"Too many disjunctions after normalization: a query may have at most {limit}."
+    )
+
+
+def _filter_key(condition: Filter) -> Value:
+    if isinstance(condition, CompositeFilter):
+        return [condition.op, [_filter_key(part) for part in condition.filters]]
+    return [list(condition.field_path), condition.op.value, condition.value]
+
+
+def _cursor_key(cursor: Cursor | None) -> Value:
+    return None if cursor is None else [list(cursor.values), cursor.before]
+
+
+def _nearest_key(nearest: FindNearest) -> Value:
+    return [
+        list(nearest.field_path),
+        nearest.query_vector,
+        nearest.measure.value,
+        nearest.limit,
+        nearest.distance_result_field,
+        nearest.distance_threshold,
+    ]
