@@ -1,0 +1,171 @@
+"""One port: HTTP/1.1, WebSocket and gRPC told apart by their first bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import httpx2
+import pytest
+import websockets
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.unit.grpc.port_server import Service, running
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+@pytest.fixture
+async def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+async def port(service: Service) -> AsyncIterator[int]:
+    async with running(service) as (_, port):
+        yield port
+
+
+async def call(channel: grpc.aio.Channel, method: str, message: bytes) -> bytes:
+    return await channel.unary_unary(f"/test.Echo/{method}")(message, timeout=10)
+
+
+async def test_http_and_grpc_share_the_port(port: int) -> None:
+    async with httpx2.AsyncClient() as client:
+        answer = await client.post(f"http://127.0.0.1:{port}/hello", content=b"x" * 100_000)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        echoed = await call(channel, "Echo", b"x" * 100_000)
+    assert answer.text == "hello 100000"
+    assert echoed == b"x" * 100_000
+
+
+async def test_websocket_shares_the_port(port: int) -> None:
+    async with websockets.connect(f"ws://127.0.0.1:{port}/parrot") as socket:
+        await socket.send("squawk")
+        assert await socket.recv() == "squawk"
+
+
+async def test_first_bytes_may_come_one_by_one(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for byte in PREFACE:
+        writer.write(bytes([byte]))
+        await writer.drain()
+    header = await asyncio.wait_for(reader.readexactly(9), 10)
+    writer.close()
+    assert header[3] == 4, "the server answers with its SETTINGS frame"
+
+
+async def test_request_that_begins_like_the_preface_is_http(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"P")
+    await writer.drain()
+    writer.write(b"OST /hello HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nab")
+    assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_silent_connection_is_closed(service: Service) -> None:
+    async with running(service, first_bytes_timeout=0.05) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(PREFACE[:10])
+        with pytest.raises(ConnectionError):
+            assert not await asyncio.wait_for(reader.read(1), 10)
+            raise ConnectionError
+        writer.close()
+
+
+async def test_headers_that_are_not_ascii_end_only_their_connection(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    block = b"\x00\x05:path\x02/\xff"
+    headers = len(block).to_bytes(3, "big") + b"\x01\x05" + (1).to_bytes(4, "big") + block
+    writer.write(PREFACE + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" + headers)
+    await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert await call(channel, "Echo", b"still here") == b"still here"
+
+
+async def test_unknown_method_is_unimplemented(port: int) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(channel, "Nothing", b"")
+    assert failure.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_deadline_ends_the_call_on_both_sides(port: int, service: Service) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await channel.unary_unary("/test.Echo/Hold")(b"", timeout=0.2)
+        assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await asyncio.wait_for(service.cancelled.wait(), 10)
+
+
+async def test_cancelled_call_is_cancelled_in_the_server(port: int, service: Service) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        held = channel.unary_unary("/test.Echo/Hold")(b"")
+        await asyncio.wait_for(service.holding.wait(), 10)
+        held.cancel()
+        await asyncio.wait_for(service.cancelled.wait(), 10)
+
+
+async def test_graceful_stop_lets_calls_end(service: Service) -> None:
+    async with running(service) as (server, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            held = channel.unary_unary("/test.Echo/Hold")(b"")
+            await asyncio.wait_for(service.holding.wait(), 10)
+            server.should_exit = True
+            assert await held == b"released"
+
+
+async def test_tls_serves_both_by_negotiation(service: Service, tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    async with running(service, context=context) as (_, port):
+        trust = ssl.create_default_context(cafile=str(certificate))
+        async with httpx2.AsyncClient(verify=trust) as client:
+            assert (await client.get(f"https://localhost:{port}/hello")).text == "hello 0"
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
+            assert await call(channel, "Echo", b"secret") == b"secret"
+        trust.set_alpn_protocols(["h2", "http/1.1"])
+        _, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+        writer.close()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
