@@ -1,0 +1,265 @@
+"""The one place that decides: may this caller do this?
+
+Every surface's reads, queries, writes and transfers come here, so what is denied is denied everywhere.
+Callers that bypass rules (service accounts, development's owner) pass; for the others the live ruleset
+decides. No ruleset means no (``rules`` §5.9).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import rules
+from baas.access import context
+from baas.access.principal import Principal
+from baas.access.releases import FIRESTORE, STORAGE, Releases
+from baas.errors import PermissionDenied
+from baas.model.document import Document
+from baas.model.paths import DatabaseId, DocumentName, FieldPath
+from baas.model.query import Query
+from baas.model.values import Timestamp
+
+log = logging.getLogger(__name__)
+
+DENIED = "Missing or insufficient permissions."
+
+Lookup = Callable[[DocumentName], Document | None]
+AsyncLookup = Callable[[DocumentName], Awaitable[Document | None]]
+
+
+class PendingWrite(Protocol):
+    """One document that a commit changes: what it is before the commit and what it will be after."""
+
+    @property
+    def name(self) -> DocumentName: ...
+    @property
+    def before(self) -> Document | None: ...
+    @property
+    def after(self) -> Document | None: ...
+    @property
+    def method(self) -> str:
+        """``create``, ``update`` or ``delete``."""
+
+    @property
+    def mask(self) -> tuple[FieldPath, ...] | None:
+        """The field paths that the commit touches; ``None``: all."""
+
+
+class Authorizer:
+    """Decides by the live rulesets.
+
+    ``explain``: tell callers why they were denied (development only: the reasons show rules and data).
+    ``open_without_rules``: allow everything where no ruleset was ever released (development only).
+    """
+
+    def __init__(
+        self, releases: Releases, *, explain: bool = False, open_without_rules: bool = False
+    ) -> None:
+        self.releases = releases
+        self._explain = explain
+        self._open_without_rules = open_without_rules
+
+    def check_get(
+        self,
+        database: DatabaseId,
+        principal: Principal,
+        name: DocumentName,
+        document: Document | None,
+        lookup: Lookup,
+        time: Timestamp,
+    ) -> rules.Decision | None:
+        """May the caller get this document, which may not exist?
+
+        Returns:
+            The decision, which knows what it depended on; ``None`` if no rules were asked.
+
+        Raises:
+            PermissionDenied: no.
+        """
+        ruleset = self._ruleset(principal, database.project, FIRESTORE)
+        if ruleset is None:
+            return None
+        request = rules.Request(
+            service=FIRESTORE,
+            method="get",
+            database=database.database,
+            path=name.segments,
+            auth=context.auth_of(principal),
+            time=context.time_of(time),
+            resource=context.resource_of(document),
+        )
+        decision = ruleset.evaluate(request, _DocumentLookups(database, lookup, lookup))
+        return self._require(decision, principal, "get", name.segments)
+
+    def check_query(
+        self, principal: Principal, query: Query, lookup: Lookup, time: Timestamp
+    ) -> rules.Decision | None:
+        """May the caller see whatever this canonical query could return?
+
+        Raises:
+            PermissionDenied: no, or it cannot be proven from the query's own constraints.
+        """
+        ruleset = self._ruleset(principal, query.database.project, FIRESTORE)
+        if ruleset is None:
+            return None
+        request = context.list_request(query, principal, time)
+        decision = ruleset.prove(request, _DocumentLookups(query.database, lookup, lookup))
+        return self._require(decision, principal, "list", (*query.parent, query.collection_id))
+
+    def check_commit(
+        self,
+        database: DatabaseId,
+        principal: Principal,
+        changes: Sequence[PendingWrite],
+        lookup: Lookup,
+        lookup_after: Lookup,
+        time: Timestamp,
+    ) -> None:
+        """May the caller make all of these changes together?
+
+        ``lookup`` answers with the state before the commit, ``lookup_after`` with the one after it.
+
+        Raises:
+            PermissionDenied: one of them is refused.
+        """
+        ruleset = self._ruleset(principal, database.project, FIRESTORE)
+        if ruleset is None:
+            return
+        lookups = _DocumentLookups(database, lookup, lookup_after)
+        budget = rules.LookupBudget.for_commit(len(changes))
+        auth, now = context.auth_of(principal), context.time_of(time)
+        for change in changes:
+            request = rules.Request(
+                service=FIRESTORE,
+                method=change.method,
+                database=database.database,
+                path=change.name.segments,
+                auth=auth,
+                time=now,
+                resource=context.resource_of(change.before),
+                new_resource=context.resource_of(change.after),
+                update_mask=change.mask,
+            )
+            decision = ruleset.evaluate(request, lookups, budget=budget)
+            self._require(decision, principal, change.method, change.name.segments)
+
+    async def check_storage(
+        self,
+        principal: Principal,
+        project: str,
+        bucket: str,
+        object_name: str,
+        method: str,
+        resource: Mapping[str, Any] | None,
+        new_resource: Mapping[str, Any] | None,
+        time: Timestamp,
+        lookup: AsyncLookup,
+    ) -> None:
+        """May the caller do this with an object (``list``: with a prefix)?
+
+        The resources are flat metadata in the words of ``rules`` §3 "Storage". Documents that the rules
+        look up are fetched between evaluations: the engine says what it lacks and runs again.
+
+        Raises:
+            PermissionDenied: no.
+        """
+        ruleset = self._ruleset(principal, project, STORAGE)
+        if ruleset is None:
+            return
+        request = rules.Request(
+            service=STORAGE,
+            method=method,
+            database=bucket,
+            path=tuple(object_name.split("/")) if object_name else (),
+            auth=context.auth_of(principal),
+            time=context.time_of(time),
+            resource=None if resource is None else rules.Resource(data=resource),
+            new_resource=None if new_resource is None else rules.Resource(data=new_resource),
+        )
+        fetched = _FetchedLookups(DatabaseId(project))
+        while True:
+            try:
+                decision = ruleset.evaluate(request, fetched)
+                break
+            except rules.LookupNeeded as needed:
+                await fetched.fetch(needed, lookup)
+        self._require(decision, principal, method, (bucket, object_name))
+
+    def _ruleset(self, principal: Principal, project: str, service: str) -> rules.Ruleset | None:
+        """The ruleset to ask; ``None`` if the caller may without asking.
+
+        Raises:
+            PermissionDenied: there are no rules, or the caller belongs to another project.
+        """
+        if principal.project is not None and principal.project != project:
+            raise PermissionDenied(DENIED)
+        if principal.bypasses_rules:
+            return None
+        ruleset = self.releases.live(project, service)
+        if ruleset is None and not self._open_without_rules:
+            log.info("denied: no %s rules are loaded for project %s", service, project)
+            raise PermissionDenied(
+                f"{DENIED} No rules are loaded for {service}." if self._explain else DENIED
+            )
+        return ruleset
+
+    def _require(
+        self, decision: rules.Decision, principal: Principal, method: str, path: tuple[str, ...]
+    ) -> rules.Decision:
+        if decision.allowed:
+            return decision
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "denied %s of /%s to %s: %s",
+                method,
+                "/".join(path),
+                principal.uid or principal.kind.value,
+                decision.message_dev().strip(),
+            )
+        raise PermissionDenied(decision.message_dev() if self._explain else DENIED)
+
+
+class _DocumentLookups:
+    """The engine's look-ups, answered at once from the unit of work at hand."""
+
+    def __init__(self, database: DatabaseId, before: Lookup, after: Lookup) -> None:
+        self._database = database
+        self._before = before
+        self._after = after
+
+    def get(self, database: str, path: tuple[str, ...]) -> rules.Resource | None:
+        return self._resource(database, path, self._before)
+
+    def get_after(self, database: str, path: tuple[str, ...]) -> rules.Resource | None:
+        return self._resource(database, path, self._after)
+
+    def _resource(
+        self, database: str, path: tuple[str, ...], lookup: Lookup
+    ) -> rules.Resource | None:
+        if database != self._database.database:
+            return None
+        return context.resource_of(lookup(DocumentName(self._database, path)))
+
+
+class _FetchedLookups:
+    """The engine's look-ups where fetching is asynchronous: what is not at hand is asked for."""
+
+    def __init__(self, database: DatabaseId) -> None:
+        self._database = database
+        self._documents: dict[tuple[str, ...], Document | None] = {}
+
+    def get(self, database: str, path: tuple[str, ...]) -> rules.Resource | None:
+        if database != self._database.database:
+            return None
+        if path not in self._documents:
+            raise rules.LookupNeeded("get", database, path)
+        return context.resource_of(self._documents[path])
+
+    get_after = get
+
+    async def fetch(self, needed: rules.LookupNeeded, lookup: AsyncLookup) -> None:
+        """Fetch what an evaluation lacked."""
+        path = tuple(needed.path)
+        self._documents[path] = await lookup(DocumentName(self._database, path))

@@ -1,0 +1,158 @@
+"""From the model to the rules engine's own words: values, documents, callers, queries.
+
+Documents are handed over lazily: a field is converted when a rule asks for it, and a document whose
+fields no rule asks for is never even decoded. Source: ``rules`` §2 "Stored value -> rules type" and §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import rules
+from baas.access.principal import Principal, PrincipalKind
+from baas.errors import InvalidArgument
+from baas.model.document import Document
+from baas.model.paths import DOCUMENT_ID, DatabaseId, DocumentName, format_field_path
+from baas.model.query import CompositeFilter, Direction, FieldFilter, Filter, Query
+from baas.model.values import GeoPoint, Reference, Timestamp, Vector
+
+_PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+def to_rules(value: Any) -> Any:
+    """A stored value as the rules language sees it."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return LazyMap(value)
+    if kind is list:
+        return [to_rules(item) for item in value]
+    if kind is Timestamp:
+        return rules.Timestamp.from_micros(value.micros)
+    if kind is GeoPoint:
+        return rules.LatLng(value.latitude, value.longitude)
+    if kind is Reference:
+        return reference_path(value)
+    if kind is Vector:
+        return {"__type__": "__vector__", "value": list(value.components)}
+    raise TypeError(f"not a stored value: {kind.__name__}")
+
+
+def reference_path(reference: Reference) -> Any:
+    """A reference is a path ``/databases/D/documents/…`` (its project is not part of it)."""
+    return rules.Path(tuple(reference.name.split("/")[2:]))
+
+
+class LazyMap(Mapping[str, Any]):
+    """A map whose values are converted when they are asked for."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, key: str) -> Any:
+        return to_rules(self._fields[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._fields
+
+
+class DocumentData(Mapping[str, Any]):
+    """A document's data, decoded when it is first looked into."""
+
+    __slots__ = ("_document",)
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def __getitem__(self, key: str) -> Any:
+        return to_rules(self._document.fields[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document.fields)
+
+    def __len__(self) -> int:
+        return len(self._document.fields)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._document.fields
+
+
+def resource_of(document: Document | None) -> rules.Resource | None:
+    """A document as ``resource``."""
+    if document is None:
+        return None
+    return rules.Resource(
+        data=DocumentData(document), id=document.name.id, path=path_of(document.name)
+    )
+
+
+def path_of(name: DocumentName) -> Any:
+    """A document's name as a path."""
+    return rules.Path.of_document(name.database.database, name.segments)
+
+
+def auth_of(principal: Principal) -> rules.Auth | None:
+    """``request.auth``: null unless an ID token was verified."""
+    if principal.kind is not PrincipalKind.USER or principal.uid is None:
+        return None
+    return rules.Auth(uid=principal.uid, token=principal.claims)
+
+
+def time_of(time: Timestamp) -> Any:
+    """``request.time``."""
+    return rules.Timestamp.from_micros(time.micros)
+
+
+def filter_of(where: Filter | None, database: DatabaseId) -> Any:
+    """A query's conditions for the prover; ``None`` for none."""
+    if where is None:
+        return None
+    if isinstance(where, CompositeFilter):
+        parts = tuple(filter_of(part, database) for part in where.filters)
+        return rules.And(parts) if where.op == "AND" else rules.Or(parts)
+    return _field_filter(where)
+
+
+def _field_filter(where: FieldFilter) -> Any:
+    value = to_rules(where.value)
+    if where.field_path == DOCUMENT_ID and isinstance(where.value, str):
+        raise InvalidArgument("A filter on __name__ compares with references.")
+    return rules.FieldFilter(field_path=where.field_path, op=where.op.value, value=value)
+
+
+def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.ListRequest:
+    """A canonical query as the prover takes it.
+
+    ``request.query.orderBy`` has no entry for the document's name, which every query ends with and
+    which the clients spell out or not as they please.
+    """
+    return rules.ListRequest(
+        service="cloud.firestore",
+        database=query.database.database,
+        parent=query.parent,
+        collection_id=query.collection_id,
+        all_descendants=query.all_descendants,
+        filters=filter_of(query.where, query.database),
+        limit=query.limit,
+        offset=query.offset,
+        order_by=tuple(
+            (
+                format_field_path(order.field_path),
+                "ASC" if order.direction is Direction.ASCENDING else "DESC",
+            )
+            for order in query.order_by
+            if order.field_path != DOCUMENT_ID
+        ),
+        auth=auth_of(principal),
+        time=time_of(time),
+    )

@@ -1,0 +1,74 @@
+"""What the HTTP surfaces share: reading a bounded body, answering JSON, rendering errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive
+
+from baas.errors import ApiError, Cancelled, InvalidArgument, ResourceExhausted
+
+
+class JSONResponse(Response):
+    """A JSON answer, made by orjson."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+class PayloadTooLarge(ResourceExhausted):
+    """A body over the transport's bound, which lies well above the API's own limit."""
+
+    http_status = 413
+
+
+def error_response(error: ApiError) -> Response:
+    """Google's error envelope."""
+    return JSONResponse(error.envelope(), status_code=error.http_status)
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        PayloadTooLarge: it is longer than ``limit`` bytes; the rest is not read.
+        Cancelled: the client went away.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Cancelled("The client went away.") from ClientDisconnect()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLarge(f"The request body is larger than {limit} bytes.")
+        if chunk:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A body that must be a JSON object; an empty one is ``{}``.
+
+    Raises:
+        InvalidArgument: it is not.
+    """
+    if not body.strip():
+        return {}
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgument(f"Invalid JSON payload received. {error}") from None
+    except RecursionError:
+        raise InvalidArgument("Invalid JSON payload received. It is nested too deeply.") from None
+    if not isinstance(value, dict):
+        raise InvalidArgument("Invalid JSON payload received. The body must be an object.")
+    return value

@@ -1,0 +1,196 @@
+"""Every setting of the server: name, meaning, default and bounds.
+
+From weakest to strongest: the defaults here, the file (``homefire.toml`` or ``--config``), environment
+variables (``HOMEFIRE_`` and the name in capitals), command-line flags. A setting that does not hold is
+refused at start with its name and what it may be. ``docs/settings.md`` lists them; a test keeps it whole.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+MIB = 1024 * 1024
+
+
+class SettingsError(Exception):
+    """A setting that the server refuses to start with; the message names it and says what it may be."""
+
+
+ENVIRONMENT_PREFIX = "HOMEFIRE_"
+
+
+class Settings(BaseModel):
+    """The settings of one server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Where
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data: Path = Field(
+        Path("homefire-data"), description="Folder of the database, the files and the keys."
+    )
+    public_url: str | None = Field(
+        None,
+        description="The address that clients use, when it is not the one listened on (behind a proxy).",
+        pattern=r"^https?://[^\s/]+(/.*)?$",
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file with the certificate chain.")
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
+
+    # What
+    dev: bool = Field(
+        False,
+        description="Development mode: emulator endpoints, the `owner` token and unsigned tokens.",
+    )
+    allow_remote_dev: bool = Field(
+        False, description="Let development mode listen on an address other than loopback."
+    )
+    project: str = Field(
+        "homefire",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        description="The default project: calls that carry only an API key belong to it.",
+    )
+    projects: tuple[str, ...] = Field(
+        (),
+        description="Further projects that this server serves; development mode takes any.",
+    )
+    buckets: tuple[str, ...] = Field(
+        (), description="Further buckets of the default project, beside its standard ones."
+    )
+    rules: Path | None = Field(
+        None,
+        description="Security rules for documents (rules language or JSON dialect); none: all denied.",
+    )
+    storage_rules: Path | None = Field(
+        None, description="Security rules for storage; none: all denied."
+    )
+    rules_reload: bool | None = Field(
+        None, description="Reload the rules files when they change; by default in development mode."
+    )
+    storage_url: SecretStr | None = Field(
+        None,
+        description="Where objects are kept: http(s)://ACCESS:SECRET@HOST:PORT/BUCKET for MinIO or S3; "
+        "none: in the data folder.",
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Key of 32 or more characters that encrypts secrets in the database; none: one is "
+        "made in the data folder at first run.",
+    )
+
+    # Bounds
+    max_request_bytes: int = Field(
+        40 * MIB,
+        ge=MIB,
+        description="Largest body of a REST or WebChannel request, uploads apart. The API's own limit "
+        "of 10 MiB is checked inside, with its documented error.",
+    )
+    max_connections: int = Field(20_000, ge=1, description="Open connections at most.")
+    max_upload_bytes: int = Field(
+        5 * 1024 * 1024 * MIB, ge=1, description="Largest object that can be stored."
+    )
+    shutdown_seconds: float = Field(
+        10, ge=0, le=600, description="How long requests in flight may take to finish at shutdown."
+    )
+    change_retention_seconds: int = Field(
+        3_600,
+        ge=60,
+        description="How long changes are kept to resume listeners and to read at past times.",
+    )
+    sqlite_readers: int = Field(
+        2, ge=1, le=64, description="Reader threads of the embedded database."
+    )
+    sqlite_cache_kib: int = Field(
+        8_192, ge=256, description="Page cache of each database connection, in KiB."
+    )
+
+    # Telling
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["console", "json"] = Field("console", description="Form of log lines.")
+
+    @field_validator("projects", "buckets", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are given together or not at all")
+        loopback = self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.dev and not loopback and not self.allow_remote_dev:
+            raise ValueError(
+                f"dev mode lets anyone who can connect do anything, so it refuses to listen on "
+                f"{self.host!r}: use a loopback address, or set allow_remote_dev"
+            )
+        return self
+
+
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None
+) -> Settings:
+    """The settings of this start. ``None`` among the flags means that the flag was not given.
+
+    Raises:
+        SettingsError: one does not hold, or the file cannot be read.
+    """
+    values = _read_file(config)
+    for name in Settings.model_fields:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if environment.get(variable):
+            values[name] = environment[variable]
+    values.update((name, value) for name, value in flags.items() if value is not None)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _read_file(config: Path | None) -> dict[str, Any]:
+    """The file's table: the named one, which must exist, or ``homefire.toml`` here if there is one."""
+    path = config or Path("homefire.toml")
+    if config is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"config: cannot read {path}: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """One line a setting: its name, what is wrong, and what it may be. Never its value: it may be secret."""
+    lines = []
+    for problem in error.errors(include_input=False, include_context=False, include_url=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        field = Settings.model_fields.get(name)
+        if not name:
+            lines.append(message)
+        elif field is None:
+            lines.append(f"{name}: there is no such setting")
+        else:
+            lines.append(f"{name}: {message}. It is: {field.description}")
+    return "\n".join(lines)
