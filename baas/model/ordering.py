@@ -7,6 +7,7 @@ Source: ``listen-and-write`` §7 "Type order". This is the plain, readable form;
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -78,6 +79,35 @@ def equal(a: Value, b: Value) -> bool:
     return compare(a, b) == 0
 
 
+def identical(a: Value, b: Value) -> bool:
+    """Whether two values are the very same, type of number and sign of zero included.
+
+    This is what "a write without effect" is decided by; the order of keys in a map means nothing.
+    """
+    kind = type(a)
+    if kind is not type(b):
+        return False
+    left: Any = a
+    right: Any = b
+    if kind is dict:
+        return len(left) == len(right) and all(
+            key in right and identical(value, right[key]) for key, value in left.items()
+        )
+    if kind is list:
+        return len(left) == len(right) and all(map(identical, left, right))
+    if kind is float:
+        return _same_double(left, right)
+    if kind is Vector:
+        return len(left.components) == len(right.components) and all(
+            map(_same_double, left.components, right.components)
+        )
+    if kind is GeoPoint:
+        return _same_double(left.latitude, right.latitude) and _same_double(
+            left.longitude, right.longitude
+        )
+    return bool(left == right)
+
+
 def compare_names(a: Sequence[str], b: Sequence[str]) -> int:
     """Order of two paths, segment by segment; of a path and its beginning, the shorter is first.
 
@@ -87,6 +117,12 @@ def compare_names(a: Sequence[str], b: Sequence[str]) -> int:
         if left != right:
             return _compare_segments(left, right)
     return len(a) - len(b)
+
+
+def _same_double(a: float, b: float) -> bool:
+    if a == b:
+        return math.copysign(1.0, a) == math.copysign(1.0, b)
+    return a != a and b != b
 
 
 def _compare_segments(a: str, b: str) -> int:
