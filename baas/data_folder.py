@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,24 +67,3 @@ class DataFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def secret_key(self) -> bytes:
-        """The key that encrypts secrets in the database: made at first run, never in the database.
-
-        Raises:
-            FolderError: the key file is there but is not one.
-        """
-        path = self.path / "secret.key"
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
-                file.flush()
-                os.fsync(file.fileno())
-        key = path.read_bytes()
-        if len(key) != 32:
-            raise FolderError(
-                f"data: {path} must hold 32 bytes, has {len(key)}; restore it from a backup, or "
-                "remove it to make a new one (all secrets that it encrypts are lost then)"
-            )
-        return key

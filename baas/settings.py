@@ -88,8 +88,8 @@ class Settings(BaseModel):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="Key of 32 or more characters that encrypts secrets in the database; none: one is "
-        "made in the data folder at first run.",
+        description="Key that encrypts secrets in the database, 32 bytes in base64 (several, separated "
+        "by commas: the first one seals); none: one is made in the data folder at first run.",
     )
 
     # Bounds
@@ -128,13 +128,6 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-
-    @field_validator("secret_key")
-    @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 32:
-            raise ValueError("must have at least 32 characters")
-        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

@@ -11,10 +11,9 @@ from typing import Any
 
 import rules
 from baas.access.principal import Principal, PrincipalKind
-from baas.errors import InvalidArgument
 from baas.model.document import Document
-from baas.model.paths import DOCUMENT_ID, DatabaseId, DocumentName, format_field_path
-from baas.model.query import CompositeFilter, Direction, FieldFilter, Filter, Query
+from baas.model.paths import DOCUMENT_ID, format_field_path
+from baas.model.query import CompositeFilter, Direction, Filter, Query
 from baas.model.values import GeoPoint, Reference, Timestamp, Vector
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
@@ -91,14 +90,7 @@ def resource_of(document: Document | None) -> rules.Resource | None:
     """A document as ``resource``."""
     if document is None:
         return None
-    return rules.Resource(
-        data=DocumentData(document), id=document.name.id, path=path_of(document.name)
-    )
-
-
-def path_of(name: DocumentName) -> Any:
-    """A document's name as a path."""
-    return rules.Path.of_document(name.database.database, name.segments)
+    return rules.Resource(data=DocumentData(document), path=document.name.segments)
 
 
 def auth_of(principal: Principal) -> rules.Auth | None:
@@ -113,21 +105,14 @@ def time_of(time: Timestamp) -> Any:
     return rules.Timestamp.from_micros(time.micros)
 
 
-def filter_of(where: Filter | None, database: DatabaseId) -> Any:
+def filter_of(where: Filter | None) -> rules.And | rules.Or | rules.FieldFilter | None:
     """A query's conditions for the prover; ``None`` for none."""
     if where is None:
         return None
     if isinstance(where, CompositeFilter):
-        parts = tuple(filter_of(part, database) for part in where.filters)
+        parts = tuple(filter_of(part) for part in where.filters)
         return rules.And(parts) if where.op == "AND" else rules.Or(parts)
-    return _field_filter(where)
-
-
-def _field_filter(where: FieldFilter) -> Any:
-    value = to_rules(where.value)
-    if where.field_path == DOCUMENT_ID and isinstance(where.value, str):
-        raise InvalidArgument("A filter on __name__ compares with references.")
-    return rules.FieldFilter(field_path=where.field_path, op=where.op.value, value=value)
+    return rules.FieldFilter(where.field_path, where.op.value, to_rules(where.value))
 
 
 def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.ListRequest:
@@ -140,9 +125,9 @@ def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.L
         service="cloud.firestore",
         database=query.database.database,
         parent=query.parent,
-        collection_id=query.collection_id,
+        collection=query.collection_id or None,
         all_descendants=query.all_descendants,
-        filters=filter_of(query.where, query.database),
+        filters=filter_of(query.where),
         limit=query.limit,
         offset=query.offset,
         order_by=tuple(
