@@ -1,0 +1,321 @@
+"""A compiled file of the rules language, and how it judges one request (protocol section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rules import tree
+from rules.checker import METHODS
+from rules.compiler import ExpressionCompiler, FunctionTable
+from rules.coverage import Coverage
+from rules.decision import Decision, Outcome, Reason
+from rules.dependencies import DependencyFinder
+from rules.errors import EvaluationError, EvaluationLimitError, Issue
+from rules.explain import Recorder, outcome_of, reason_of
+from rules.lookups import (
+    MULTI_LIMIT,
+    SINGLE_LIMIT,
+    STORAGE_LIMIT,
+    LookupBudget,
+    LookupSession,
+    document_value,
+)
+from rules.matching import PathIndex
+from rules.request import STORAGE, Auth, ListRequest, Lookups, Request, Resource
+from rules.ruleset import Ruleset
+from rules.runtime import Compiled, Runtime, Tracer
+from rules.scopes import Program
+from rules.source import Source
+from rules.types import Path, Value
+
+_ALL_METHODS = ("get", "list", "create", "update", "delete")
+_TOO_DEEP = "The rules call too deeply for this request."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """One `allow`. `run` None: always. `cost`: of entering the condition."""
+
+    allow: tree.Allow
+    run: Compiled | None
+    cost: int
+    order: int
+    uses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The statements of one match block that name one method, and what they read together."""
+
+    statements: tuple[Statement, ...]
+    uses: frozenset[str]
+
+
+class _Code:
+    """The closures of a program, plain or instrumented, indexed by service, method and path."""
+
+    def __init__(self, program: Program, instrument: bool) -> None:
+        self.indexes: dict[tuple[str, str], PathIndex[_Group]] = {}
+        self._version = program.file.version
+        functions = FunctionTable(instrument)
+        finder = DependencyFinder()
+        for block in program.blocks:
+            made: dict[str, list[Statement]] = {}
+            for allow in block.match.allows:
+                statement = self._statement(allow, ExpressionCompiler(block.scope, functions, {}, instrument),
+                                            finder.of_condition(allow.condition, block.scope))
+                for method in _expanded(allow.methods):
+                    made.setdefault(method, []).append(statement)
+            for method, statements in made.items():
+                uses = frozenset().union(*(one.uses for one in statements))
+                self._index(block.service, method).add(block.path, _Group(tuple(statements), uses))
+
+    def _statement(self, allow: tree.Allow, compiler: ExpressionCompiler, uses: frozenset[str]) -> Statement:
+        if allow.condition is None:
+            return Statement(allow, None, 0, allow.span.start, uses)
+        run, cost = compiler.compile(allow.condition)
+        return Statement(allow, run, cost, allow.span.start, uses)
+
+    def _index(self, service: str, method: str) -> PathIndex[_Group]:
+        return self.indexes.setdefault((service, method), PathIndex(self._version))
+
+
+def _expanded(methods: Iterable[str]) -> list[str]:
+    """`read` and `write` spelled out, each method once."""
+    found = {one for method in methods for one in METHODS.get(method, ())}
+    return [method for method in _ALL_METHODS if method in found]
+
+
+Candidate = tuple[Statement, tuple[Value, ...]]
+
+
+class Candidates:
+    """The statements that apply to a request, in source order, with their captures."""
+
+    __slots__ = ("items", "uses")
+
+    def __init__(self, found: Sequence[tuple[_Group, tuple[Value, ...]]]) -> None:
+        if len(found) == 1:
+            group, captures = found[0]
+            self.items: list[Candidate] = [(one, captures) for one in group.statements]
+            self.uses = group.uses
+            return
+        self.items = [(one, captures) for group, captures in found for one in group.statements]
+        self.items.sort(key=_source_order)
+        self.uses = frozenset().union(*(group.uses for group, _ in found)) if found else frozenset()
+
+
+def _source_order(candidate: Candidate) -> int:
+    return candidate[0].order
+
+
+class MatchRuleset(Ruleset):
+    """A ruleset in the rules language, for Cloud Firestore or Cloud Storage."""
+
+    language = "rules"
+
+    def __init__(self, source: Source, issues: tuple[Issue, ...], program: Program) -> None:
+        super().__init__(source, issues)
+        self._program = program
+        self._code = _Code(program, instrument=False)
+        self._bodies = _function_bodies(program)
+        # Compiled when first explained. Two threads may both do it; either result serves.
+        self._traced: _Code | None = None
+
+    @property
+    def version(self) -> int:
+        """1 or 2."""
+        return self._program.file.version
+
+    @property
+    def program(self) -> Program:
+        return self._program
+
+    def code(self, traced: bool) -> _Code:
+        if not traced:
+            return self._code
+        if self._traced is None:
+            self._traced = _Code(self._program, instrument=True)
+        return self._traced
+
+    def evaluate(
+        self,
+        request: Request,
+        lookups: Lookups,
+        *,
+        budget: LookupBudget | None = None,
+        coverage: Coverage | None = None,
+    ) -> Decision:
+        session = LookupSession(lookups, request.service, request.database, _limit(request), budget)
+        if request.service == STORAGE and request.method == "list" and self.version == 1:
+            return Decision(False, "list", problem="Listing needs rules_version '2'.")
+
+        def attempt(tracer: Tracer | None, session: LookupSession) -> Judge:
+            return self._judge(request, session, tracer)
+
+        return decide(self, attempt, request.method, session, coverage)
+
+    def prove(
+        self,
+        query: ListRequest,
+        lookups: Lookups,
+        *,
+        budget: LookupBudget | None = None,
+        coverage: Coverage | None = None,
+    ) -> Decision:
+        from rules.prover import Prover
+
+        session = LookupSession(lookups, query.service, query.database, MULTI_LIMIT, budget)
+        prover = Prover(self, query)
+        return decide(self, prover.judge, "list", session, coverage)
+
+    def _judge(self, request: Request, session: LookupSession, tracer: Tracer | None) -> Judge:
+        candidates = self.candidates(
+            request.service, request.method, request.database, request.path, traced=tracer is not None
+        )
+        runtime = runtime_for(request, session, tracer)
+        verdict, problem = run_statements(candidates.items, runtime)
+        return Judge(verdict, problem, candidates)
+
+    def candidates(
+        self, service: str, method: str, database: str, path: Sequence[str | None], traced: bool
+    ) -> Candidates:
+        index = self.code(traced).indexes.get((service, method))
+        return Candidates(index.find([*root_path(service, database), *path]) if index else ())
+
+    def reasons(self, judge: Judge, method: str, recorder: Recorder) -> tuple[Reason, ...]:
+        return tuple(self._reasons(judge.candidates.items, method, recorder))
+
+    def _reasons(
+        self, items: Sequence[Candidate], method: str, recorder: Recorder
+    ) -> Iterable[Reason]:
+        seen: set[Statement] = set()
+        for statement, _ in items:
+            condition = statement.allow.condition
+            ran = condition is None or recorder.ran(condition)
+            if statement in seen or not ran:
+                continue
+            seen.add(statement)
+            error = recorder.errors.get(condition) if condition is not None else None
+            value = recorder.values.get(condition) if condition is not None else True
+            outcome: Outcome = outcome_of(error, value)
+            message = error.message if error else ""
+            yield reason_of(
+                self._source,
+                method,
+                statement.allow.span,
+                condition,
+                recorder,
+                self._bodies,
+                outcome,
+                message,
+            )
+            if outcome == "true":
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What running the statements came to."""
+
+    allowed: bool
+    problem: str | None
+    candidates: Candidates
+
+
+def decide(
+    ruleset: MatchRuleset,
+    attempt: Callable[[Tracer | None, LookupSession], Judge],
+    method: str,
+    session: LookupSession,
+    coverage: Coverage | None,
+) -> Decision:
+    """Run once for the verdict; run again, traced and from what was read then, when reasons are asked for."""
+    judge = attempt(coverage, session)
+
+    def explain() -> tuple[Reason, ...]:
+        recorder = Recorder()
+        again = session.replay()
+        return ruleset.reasons(attempt(recorder, again), method, recorder)
+
+    return Decision(
+        judge.allowed,
+        method,
+        lookups=session.dependencies(),
+        uses=judge.candidates.uses,
+        problem=judge.problem,
+        _explain=explain,
+    )
+
+
+def run_statements(items: Sequence[Candidate], runtime: Runtime) -> tuple[bool, str | None]:
+    """True at the first statement that is true. An error is not true; only the limits end it all."""
+    try:
+        for statement, captures in items:
+            run = statement.run
+            if run is None:
+                return True, None
+            runtime.captures = captures
+            try:
+                runtime.charge(statement.cost)
+                if run(runtime) is True:
+                    return True, None
+            except EvaluationError:
+                continue
+    except EvaluationLimitError as limit:
+        return False, str(limit)
+    except RecursionError:
+        return False, _TOO_DEEP
+    return False, None
+
+
+def root_path(service: str, database: str) -> tuple[str, str, str]:
+    return ("b", database, "o") if service == STORAGE else ("databases", database, "documents")
+
+
+def _limit(request: Request) -> int:
+    if request.service == STORAGE:
+        return STORAGE_LIMIT
+    return MULTI_LIMIT if request.method == "list" else SINGLE_LIMIT
+
+
+def auth_value(auth: Auth | None) -> Value:
+    return None if auth is None else {"uid": auth.uid, "token": auth.token}
+
+
+def resource_value(resource: Resource | None, service: str, database: str) -> Value:
+    if resource is None:
+        return None
+    return resource.data if service == STORAGE else document_value(resource, database)
+
+
+def runtime_for(request: Request, session: LookupSession, tracer: Tracer | None) -> Runtime:
+    """The members of `request` and `resource` as section 3 has them."""
+    service, database, method = request.service, request.database, request.method
+    members: dict[str, Value] = {
+        "auth": auth_value(request.auth),
+        "method": method,
+        "path": Path((*root_path(service, database), *request.path)),
+        "time": request.time,
+    }
+    if method in ("create", "update", "delete"):
+        after = None if method == "delete" else request.new_resource
+        members["resource"] = resource_value(after, service, database)
+    return Runtime(members, resource_value(request.resource, service, database), session, tracer)
+
+
+def _function_bodies(program: Program) -> dict[tree.Call, tree.Expr]:
+    """Which result expression stands behind each call of a user's function."""
+    found: dict[tree.Call, tree.Expr] = {}
+    places = [(info.decl.result, info.scope) for info in program.functions]
+    places += [(let.value, info.scope) for info in program.functions for let in info.decl.lets]
+    for block in program.blocks:
+        places += [(a.condition, block.scope) for a in block.match.allows if a.condition is not None]
+    for root, scope in places:
+        for node in tree.walk(root):
+            if isinstance(node, tree.Call):
+                info = scope.function(node.name)
+                if info is not None:
+                    found[node] = info.decl.result
+    return found

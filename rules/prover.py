@@ -1,0 +1,267 @@
+"""Proves a query from its own constraints: rules are not filters (protocol section 6).
+
+The filters are brought into disjunctive normal form. For each disjunct the rules run once on an
+*abstract* document that holds what the disjunct pins and nothing else; reading anything open is an
+error there, and an error never grants. So a granted query is granted for every document it can return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rules.evaluation import (
+    Candidates,
+    Judge,
+    auth_value,
+    resource_value,
+    root_path,
+    run_statements,
+)
+from rules.query import Conjunction, disjuncts
+from rules.request import FieldFilter, ListRequest
+from rules.runtime import Runtime, Tracer
+from rules.types import Abstract, Bound, PartialMap, Path, Value, is_list, is_map, type_name
+
+if TYPE_CHECKING:
+    from rules.evaluation import MatchRuleset
+    from rules.lookups import LookupSession
+
+NAME = "__name__"
+_RANGES = frozenset({"<", "<=", ">", ">="})
+
+
+class Prover:
+    """Judges one query; it may be run again, traced."""
+
+    def __init__(self, ruleset: MatchRuleset, query: ListRequest) -> None:
+        self._ruleset = ruleset
+        self._query = query
+        self._request = query_members(query)
+
+    def judge(self, tracer: Tracer | None, session: LookupSession) -> Judge:
+        parts = disjuncts(self._query.filters)
+        if parts is None:
+            return Judge(False, "The query has too many disjuncts to be judged.", Candidates(()))
+        parts = [part for part in parts if not part.is_empty()] or parts[:1] or [Conjunction(())]
+        open_candidates: Candidates | None = None
+        uses: frozenset[str] = frozenset()
+        tried: list[Candidates] = []
+        for part in parts:
+            pinned = part.pinned_documents()
+            if pinned is not None:
+                for path in pinned:
+                    judge = self._judge_document(path, session, tracer)
+                    tried.append(judge.candidates)
+                    uses |= judge.candidates.uses
+                    if not judge.allowed:
+                        return _refused(judge.problem, tried, uses)
+                continue
+            if open_candidates is None:
+                open_candidates = self._open_candidates(tracer is not None)
+                tried.append(open_candidates)
+                uses |= open_candidates.uses
+            allowed, problem = self._judge_open(part, open_candidates, session, tracer)
+            if not allowed:
+                return _refused(problem, tried, uses)
+        return Judge(True, None, _merged(tried, uses))
+
+    def _judge_document(
+        self, path: tuple[str, ...], session: LookupSession, tracer: Tracer | None
+    ) -> Judge:
+        """A document that the query names: judged as it is, like a get but by the method list."""
+        query = self._query
+        candidates = self._ruleset.candidates(
+            query.service, "list", query.database, path, traced=tracer is not None
+        )
+        members = dict(self._request)
+        members["path"] = Path((*root_path(query.service, query.database), *path))
+        stored = resource_value(session.read_pinned(path), query.service, query.database)
+        allowed, problem = run_statements(candidates.items, Runtime(members, stored, session, tracer))
+        return Judge(allowed, problem, candidates)
+
+    def _judge_open(
+        self,
+        part: Conjunction,
+        candidates: Candidates,
+        session: LookupSession,
+        tracer: Tracer | None,
+    ) -> tuple[bool, str | None]:
+        document = abstract_document(part.filters, self._query.order_by)
+        return run_statements(
+            candidates.items, Runtime(self._request, document, session, tracer)
+        )
+
+    def _open_candidates(self, traced: bool) -> Candidates:
+        """Statements that apply to every document the query could return."""
+        query = self._query
+        index = self._ruleset.code(traced).indexes.get((query.service, "list"))
+        if index is None:
+            return Candidates(())
+        prefix = [*root_path(query.service, query.database), *query.parent]
+        if query.all_descendants:
+            return Candidates(index.find_in_group(prefix, query.collection))
+        if query.collection is None:
+            return Candidates(())
+        return Candidates(index.find([*prefix, query.collection, None]))
+
+
+def _refused(problem: str | None, tried: Sequence[Candidates], uses: frozenset[str]) -> Judge:
+    return Judge(False, problem, _merged(tried, uses))
+
+
+def _merged(tried: Sequence[Candidates], uses: frozenset[str]) -> Candidates:
+    if len(tried) == 1:
+        return tried[0]
+    merged = Candidates(())
+    merged.items = [item for candidates in tried for item in candidates.items]
+    merged.items.sort(key=lambda item: item[0].order)
+    merged.uses = uses
+    return merged
+
+
+def query_members(query: ListRequest) -> dict[str, Value]:
+    """`request` of a list. Which document it is about is open, so is its path."""
+    return {
+        "auth": auth_value(query.auth),
+        "method": "list",
+        "path": Abstract(kind="path"),
+        "time": query.time,
+        "query": {
+            "limit": query.limit,
+            "offset": query.offset,
+            "orderBy": dict(query.order_by),
+        },
+    }
+
+
+def abstract_document(
+    filters: Iterable[FieldFilter], order_by: Sequence[tuple[str, str]] = ()
+) -> dict[str, Value]:
+    """`resource` of a list: what the filters of one disjunct pin. A query also skips documents without
+    a field that it orders by, so that field is there."""
+    by_field: dict[tuple[str, ...], list[FieldFilter]] = {}
+    for one in filters:
+        if one.field_path and one.field_path[0] != NAME:
+            by_field.setdefault(one.field_path, []).append(one)
+    for name, _ in order_by:
+        path = _plain_field_path(name)
+        if path is not None:
+            by_field.setdefault(path, [])
+    return {
+        "data": _partial_map({path: _leaf(found) for path, found in by_field.items()}),
+        "id": Abstract(kind="string"),
+        NAME: Abstract(kind="path"),
+    }
+
+
+def _plain_field_path(name: str) -> tuple[str, ...] | None:
+    if name == NAME or "`" in name or "\\" in name:
+        return None
+    return tuple(name.split("."))
+
+
+def _partial_map(leaves: dict[tuple[str, ...], Value]) -> PartialMap:
+    """Nested maps from pinned field paths. A map pinned whole says all there is to say of its children."""
+    children: dict[str, Value] = {}
+    inner: dict[str, dict[tuple[str, ...], Value]] = {}
+    for path, value in leaves.items():
+        if len(path) == 1:
+            children[path[0]] = value
+        else:
+            inner.setdefault(path[0], {})[path[1:]] = value
+    for key, nested in inner.items():
+        if key not in children or type(children[key]) is Abstract:
+            children[key] = _partial_map(nested)
+    return PartialMap(children)
+
+
+def _leaf(filters: Sequence[FieldFilter]) -> Value:
+    for one in filters:
+        if one.op == "==":
+            return pinned_value(one.value)
+        if one.op == "is-null":
+            return None
+    value = Abstract()
+    for one in filters:
+        value = _narrow(value, one)
+    return value
+
+
+def pinned_value(value: Value) -> Value:
+    """What a document holds that equals `value` to the store, to which 1 and 1.0 are equal."""
+    if type(value) in (int, float):
+        if value != value:
+            return Abstract(kind="number")
+        bound = Bound(value, inclusive=True)
+        return Abstract(kind="number", low=bound, high=bound, is_nan_free=True)
+    if is_map(value):
+        return {key: pinned_value(value[key]) for key in value}
+    if not isinstance(value, (str, bytes, Path)) and hasattr(value, "__len__") and is_list(value):
+        return [pinned_value(item) for item in value]
+    return value
+
+
+def _narrow(known: Abstract, one: FieldFilter) -> Abstract:
+    if one.op in _RANGES:
+        return _narrow_range(known, one.op, one.value)
+    if one.op == "array-contains":
+        return _with(known, kind="list", contains=(*known.contains, pinned_value(one.value)))
+    if one.op == "is-nan":
+        return _with(known, kind="number")
+    if one.op == "is-not-nan":
+        return _with(known, is_nan_free=True)
+    excluded = [None]
+    if one.op == "!=":
+        excluded.append(one.value)
+    elif one.op == "not-in" and is_list(one.value):
+        excluded.extend(one.value)
+    return _with(known, excluded=(*known.excluded, *excluded))
+
+
+def _narrow_range(known: Abstract, op: str, value: Value) -> Abstract:
+    """A range filter matches values of one kind only. A kind that contradicts an earlier one changes
+    nothing: no document matches both, and what was known stays true of all of them."""
+    name = type_name(value)
+    kind = "number" if name in ("int", "float") else name
+    if value != value or (known.kind is not None and known.kind != kind):
+        return known if value == value else _with(known, kind=known.kind or kind)
+    bound = Bound(value, inclusive=op.endswith("="))
+    excluded = (*known.excluded, None) if value is not None else known.excluded
+    if kind not in ("number", "string", "bytes", "timestamp", "bool"):
+        return _with(known, kind=kind, excluded=excluded)
+    if op.startswith(">"):
+        low = bound if known.low is None else max(known.low, bound, key=_low_order)
+        return _with(known, kind=kind, low=low, excluded=excluded)
+    high = bound if known.high is None else min(known.high, bound, key=_high_order)
+    return _with(known, kind=kind, high=high, excluded=excluded)
+
+
+def _low_order(bound: Bound) -> tuple[Value, bool]:
+    return bound.value, not bound.inclusive
+
+
+def _high_order(bound: Bound) -> tuple[Value, bool]:
+    return bound.value, bound.inclusive
+
+
+def _with(
+    known: Abstract,
+    *,
+    kind: str | None = None,
+    low: Bound | None = None,
+    high: Bound | None = None,
+    excluded: tuple[Value, ...] | None = None,
+    contains: tuple[Value, ...] | None = None,
+    is_nan_free: bool = False,
+) -> Abstract:
+    return Abstract(
+        kind=kind if known.kind is None else known.kind,
+        low=low or known.low,
+        high=high or known.high,
+        excluded=known.excluded if excluded is None else excluded,
+        contains=known.contains if contains is None else contains,
+        is_nan_free=known.is_nan_free or is_nan_free,
+    )
+
+
