@@ -1,0 +1,178 @@
+"""Checks that both wire forms make alike while they build the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from baas.errors import InvalidArgument
+from baas.model.canonical import check_field_path
+from baas.model.limits import MAX_AGGREGATIONS, MAX_FILTER_DEPTH
+from baas.model.paths import (
+    DOCUMENT_ID,
+    DatabaseId,
+    DocumentName,
+    FieldPath,
+    format_field_path,
+    parse_field_path,
+    split_name,
+)
+from baas.model.query import Aggregation, FieldFilter, Operator
+from baas.model.values import Value
+from baas.model.write import FieldTransform, TransformKind, Write, WriteKind
+
+_LISTS = (Operator.IN, Operator.NOT_IN, Operator.ARRAY_CONTAINS_ANY)
+_NUMERIC = (TransformKind.INCREMENT, TransformKind.MAXIMUM, TransformKind.MINIMUM)
+
+
+def field_path(text: str) -> FieldPath:
+    """Parse a path and refuse reserved names.
+
+    Raises:
+        InvalidArgument: malformed or reserved.
+    """
+    path = parse_field_path(text)
+    check_field_path(path)
+    return path
+
+
+def field_mask(texts: Iterable[str]) -> tuple[FieldPath, ...]:
+    """The paths of a mask, each once; ``__name__``, which no write can change, is dropped.
+
+    Raises:
+        InvalidArgument: a path is malformed or reserved.
+    """
+    paths = dict.fromkeys(map(field_path, texts))
+    paths.pop(DOCUMENT_ID, None)
+    return tuple(paths)
+
+
+def parent_path(name: str) -> tuple[DatabaseId, tuple[str, ...]]:
+    """Split a parent: ``…/documents`` or a document's name.
+
+    Raises:
+        InvalidArgument: the name of a collection, or no name at all.
+    """
+    database, segments = split_name(name)
+    if len(segments) % 2:
+        raise InvalidArgument(
+            f"Parent {name[:200]!r} must be projects/P/databases/D/documents or the name of a document."
+        )
+    return database, segments
+
+
+def checked_name(text: str, database: DatabaseId | None) -> DocumentName:
+    """A document's name, in the given database if there is one.
+
+    Raises:
+        InvalidArgument: malformed, or of another database.
+    """
+    name = DocumentName.parse(text)
+    if database is not None and name.database != database:
+        raise InvalidArgument(
+            f"Document {text[:200]!r} does not belong to the database of the request, {database.name}."
+        )
+    return name
+
+
+def checked_write(write: Write) -> Write:
+    """Refuse what a delete or verify must not carry.
+
+    Raises:
+        InvalidArgument: a delete or verify with a mask or transforms, or a verify without a precondition.
+    """
+    if write.kind is WriteKind.UPDATE:
+        return write
+    verb = write.kind.value
+    if write.mask is not None:
+        raise InvalidArgument(f"a {verb} must not specify a document mask.")
+    if write.transforms:
+        raise InvalidArgument(f"a {verb} must not specify an update transform.")
+    if write.kind is WriteKind.VERIFY and not write.precondition:
+        raise InvalidArgument("a verify must contain a precondition.")
+    return write
+
+
+def checked_transform(path: str, kind: TransformKind, operand: Value) -> FieldTransform:
+    """A transform of a field that may be written, with an operand of the right kind.
+
+    Raises:
+        InvalidArgument: it is not.
+    """
+    parsed = field_path(path)
+    if parsed == DOCUMENT_ID:
+        raise InvalidArgument("__name__ cannot be transformed.")
+    shown = format_field_path(parsed)[:200]
+    if kind in _NUMERIC and type(operand) not in (int, float):
+        raise InvalidArgument(f"Transform of {shown}: the operand must be an integer or a double.")
+    return FieldTransform(parsed, kind, operand)
+
+
+def checked_filter(condition: FieldFilter) -> FieldFilter:
+    """Refuse an empty list of comparison values (which the canonical form uses for "nothing").
+
+    Raises:
+        InvalidArgument: an operator that takes a list has none, or an empty one.
+    """
+    if condition.op in _LISTS:
+        if type(condition.value) is not list:
+            raise InvalidArgument(f"'{condition.op.name}' requires an ArrayValue.")
+        if not condition.value:
+            raise InvalidArgument(f"'{condition.op.name}' requires a non-empty ArrayValue.")
+    return condition
+
+
+def check_filter_depth(depth: int) -> None:
+    """Refuse filters nested beyond the limit, before recursion goes further.
+
+    Raises:
+        InvalidArgument: too deep.
+    """
+    if depth > MAX_FILTER_DEPTH:
+        raise InvalidArgument(f"Filters may be nested at most {MAX_FILTER_DEPTH} deep.")
+
+
+def named_aggregations(aggregations: Sequence[Aggregation]) -> tuple[Aggregation, ...]:
+    """Give aggregations without an alias the names ``field_1``, ``field_2``… that clients expect.
+
+    Raises:
+        InvalidArgument: none at all, too many, or two with one alias.
+    """
+    if not 1 <= len(aggregations) <= MAX_AGGREGATIONS:
+        raise InvalidArgument(f"A query must have 1 to {MAX_AGGREGATIONS} aggregations.")
+    given = [aggregation.alias for aggregation in aggregations if aggregation.alias]
+    taken = set(given)
+    if len(taken) != len(given):
+        raise InvalidArgument("The aliases of aggregations must be unique.")
+    result = []
+    number = 1
+    for aggregation in aggregations:
+        if not aggregation.alias:
+            while f"field_{number}" in taken:
+                number += 1
+            aggregation = replace(aggregation, alias=f"field_{number}")
+            number += 1
+        result.append(aggregation)
+    return tuple(result)
+
+
+def checked_page_size(size: int) -> int:
+    """A page size, 0 for the server's choice.
+
+    Raises:
+        InvalidArgument: negative.
+    """
+    if size < 0:
+        raise InvalidArgument("pageSize must not be negative.")
+    return size
+
+
+def checked_partition_count(count: int) -> int:
+    """How many partitions are wanted.
+
+    Raises:
+        InvalidArgument: not positive.
+    """
+    if count <= 0:
+        raise InvalidArgument("partitionCount must be greater than 0.")
+    return count
