@@ -1,7 +1,8 @@
 """gRPC over HTTP/2 on transports that somebody else accepts.
 
-grpclib does HTTP/2 and the gRPC framing; this module binds it to the shared port (:mod:`baas.api.port`), bounds
-what a peer may do, and stops gracefully: GOAWAY first, then the calls under way end, then the connection.
+grpclib does HTTP/2 and the gRPC framing; this module binds it to the shared port (:mod:`baas.api.port`),
+bounds what a peer may do, and stops gracefully: GOAWAY first, then the calls under way end, then the
+connection.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class GrpcServer:
         self._h2_config = H2Configuration(
             client_side=False,
             header_encoding="ascii",
-            # What calls need of the headers is checked below and by grpclib; h2's checks cost as much as a call.
+            # What calls need of the headers is checked below and by grpclib; h2's checks cost as much
+            # as a whole call.
             validate_inbound_headers=False,
             validate_outbound_headers=False,
             normalize_inbound_headers=False,
