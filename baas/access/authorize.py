@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import rules
 from baas.access import context
 from baas.access.principal import Principal
-from baas.access.releases import FIRESTORE, STORAGE, Releases
+from baas.access.releases import FIRESTORE, STORAGE, Release, Releases
 from baas.errors import PermissionDenied
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
@@ -41,10 +41,12 @@ class PendingWrite(Protocol):
     @property
     def method(self) -> str:
         """``create``, ``update`` or ``delete``."""
+        ...
 
     @property
     def mask(self) -> tuple[FieldPath, ...] | None:
         """The field paths that the commit touches; ``None``: all."""
+        ...
 
 
 class Authorizer:
@@ -78,8 +80,8 @@ class Authorizer:
         Raises:
             PermissionDenied: no.
         """
-        ruleset = self._ruleset(principal, database.project, FIRESTORE)
-        if ruleset is None:
+        release = self._release(principal, database.project, FIRESTORE)
+        if release is None:
             return None
         request = rules.Request(
             service=FIRESTORE,
@@ -90,7 +92,7 @@ class Authorizer:
             time=context.time_of(time),
             resource=context.resource_of(document),
         )
-        decision = ruleset.evaluate(request, _DocumentLookups(database, lookup, lookup))
+        decision = release.evaluate(request, _DocumentLookups(database, lookup, lookup))
         return self._require(decision, principal, "get", name.segments)
 
     def check_query(
@@ -101,11 +103,11 @@ class Authorizer:
         Raises:
             PermissionDenied: no, or it cannot be proven from the query's own constraints.
         """
-        ruleset = self._ruleset(principal, query.database.project, FIRESTORE)
-        if ruleset is None:
+        release = self._release(principal, query.database.project, FIRESTORE)
+        if release is None:
             return None
         request = context.list_request(query, principal, time)
-        decision = ruleset.prove(request, _DocumentLookups(query.database, lookup, lookup))
+        decision = release.prove(request, _DocumentLookups(query.database, lookup, lookup))
         return self._require(decision, principal, "list", (*query.parent, query.collection_id))
 
     def check_commit(
@@ -124,16 +126,16 @@ class Authorizer:
         Raises:
             PermissionDenied: one of them is refused.
         """
-        ruleset = self._ruleset(principal, database.project, FIRESTORE)
-        if ruleset is None:
+        release = self._release(principal, database.project, FIRESTORE)
+        if release is None:
             return
         lookups = _DocumentLookups(database, lookup, lookup_after)
-        budget = rules.LookupBudget.for_commit(len(changes))
+        budget = rules.LookupBudget()
         auth, now = context.auth_of(principal), context.time_of(time)
         for change in changes:
             request = rules.Request(
                 service=FIRESTORE,
-                method=change.method,
+                method=_method(change.method),
                 database=database.database,
                 path=change.name.segments,
                 auth=auth,
@@ -142,7 +144,7 @@ class Authorizer:
                 new_resource=context.resource_of(change.after),
                 update_mask=change.mask,
             )
-            decision = ruleset.evaluate(request, lookups, budget=budget)
+            decision = release.evaluate(request, lookups, budget)
             self._require(decision, principal, change.method, change.name.segments)
 
     async def check_storage(
@@ -165,12 +167,12 @@ class Authorizer:
         Raises:
             PermissionDenied: no.
         """
-        ruleset = self._ruleset(principal, project, STORAGE)
-        if ruleset is None:
+        release = self._release(principal, project, STORAGE)
+        if release is None:
             return
         request = rules.Request(
             service=STORAGE,
-            method=method,
+            method=_method(method),
             database=bucket,
             path=tuple(object_name.split("/")) if object_name else (),
             auth=context.auth_of(principal),
@@ -181,14 +183,14 @@ class Authorizer:
         fetched = _FetchedLookups(DatabaseId(project))
         while True:
             try:
-                decision = ruleset.evaluate(request, fetched)
+                decision = release.evaluate(request, fetched)
                 break
             except rules.LookupNeeded as needed:
                 await fetched.fetch(needed, lookup)
         self._require(decision, principal, method, (bucket, object_name))
 
-    def _ruleset(self, principal: Principal, project: str, service: str) -> rules.Ruleset | None:
-        """The ruleset to ask; ``None`` if the caller may without asking.
+    def _release(self, principal: Principal, project: str, service: str) -> Release | None:
+        """The release to ask; ``None`` if the caller may without asking.
 
         Raises:
             PermissionDenied: there are no rules, or the caller belongs to another project.
@@ -197,13 +199,13 @@ class Authorizer:
             raise PermissionDenied(DENIED)
         if principal.bypasses_rules:
             return None
-        ruleset = self.releases.live(project, service)
-        if ruleset is None and not self._open_without_rules:
+        release = self.releases.live(project, service)
+        if release is None and not self._open_without_rules:
             log.info("denied: no %s rules are loaded for project %s", service, project)
             raise PermissionDenied(
                 f"{DENIED} No rules are loaded for {service}." if self._explain else DENIED
             )
-        return ruleset
+        return release
 
     def _require(
         self, decision: rules.Decision, principal: Principal, method: str, path: tuple[str, ...]
@@ -221,7 +223,22 @@ class Authorizer:
         raise PermissionDenied(decision.message_dev() if self._explain else DENIED)
 
 
-class _DocumentLookups:
+def _method(name: str) -> rules.Method:
+    if name not in ("get", "list", "create", "update", "delete"):
+        raise ValueError(f"not a method of the rules: {name}")
+    return cast(rules.Method, name)
+
+
+class _NoCollections:
+    """Whether a collection has documents is not told: the rule that asks does not grant."""
+
+    def has_documents(self, database: str, collection: tuple[str, ...]) -> bool:
+        raise rules.EvaluationError("A rule cannot ask here whether a collection has documents.")
+
+    has_documents_after = has_documents
+
+
+class _DocumentLookups(_NoCollections):
     """The engine's look-ups, answered at once from the unit of work at hand."""
 
     def __init__(self, database: DatabaseId, before: Lookup, after: Lookup) -> None:
@@ -243,7 +260,7 @@ class _DocumentLookups:
         return context.resource_of(lookup(DocumentName(self._database, path)))
 
 
-class _FetchedLookups:
+class _FetchedLookups(_NoCollections):
     """The engine's look-ups where fetching is asynchronous: what is not at hand is asked for."""
 
     def __init__(self, database: DatabaseId) -> None:

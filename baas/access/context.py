@@ -105,10 +105,8 @@ def time_of(time: Timestamp) -> Any:
     return rules.Timestamp.from_micros(time.micros)
 
 
-def filter_of(where: Filter | None) -> rules.And | rules.Or | rules.FieldFilter | None:
-    """A query's conditions for the prover; ``None`` for none."""
-    if where is None:
-        return None
+def filter_of(where: Filter) -> rules.Filter:
+    """A query's conditions for the prover."""
     if isinstance(where, CompositeFilter):
         parts = tuple(filter_of(part) for part in where.filters)
         return rules.And(parts) if where.op == "AND" else rules.Or(parts)
@@ -127,7 +125,7 @@ def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.L
         parent=query.parent,
         collection=query.collection_id or None,
         all_descendants=query.all_descendants,
-        filters=filter_of(query.where),
+        filters=None if query.where is None else filter_of(query.where),
         limit=query.limit,
         offset=query.offset,
         order_by=tuple(

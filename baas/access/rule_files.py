@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import rules
-from baas.access.releases import Releases
+from baas.access.releases import Release, Releases
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class RuleFiles:
         """
         for service, path in self._files.items():
             self._seen[service] = _stamp(path)
-            self._releases.release(None, service, read_ruleset(path))
+            self._releases.release(None, service, Release(read_ruleset(path)))
 
     async def watch(self) -> None:
         """Release again whatever changes, until cancelled. A file that fails leaves the old rules on."""
@@ -50,7 +50,7 @@ class RuleFiles:
             if stamp == self._seen.get(service):
                 return
             self._seen[service] = stamp
-            self._releases.release(None, service, read_ruleset(path))
+            self._releases.release(None, service, Release(read_ruleset(path)))
         except RulesFileError as error:
             log.error("rules not reloaded, the old ones stay in force: %s", error)
             return

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 import rules
-from baas.access.releases import FIRESTORE, Releases
+from baas.access.releases import FIRESTORE, Release, Releases
 from baas.api.http import JSONResponse, parse_object, read_body
 from baas.errors import InvalidArgument, NotFound
 from baas.model.paths import DatabaseId
@@ -56,7 +56,7 @@ class EmulatorControl:
         body = parse_object(await read_body(request.receive, MAX_BODY))
         source = rules_source(body)
         try:
-            ruleset = rules.compile_rules(source, coverage=rules.Coverage())
+            ruleset = rules.compile_rules(source)
         except rules.RulesCompileError as error:
             if body.get("ignore_errors") is True:
                 return JSONResponse({"issues": [_issue(issue) for issue in error.issues]})
@@ -64,7 +64,9 @@ class EmulatorControl:
                 f"L{issue.line}:{issue.column} {issue.description}" for issue in error.issues
             )
             raise InvalidArgument(f"Error compiling rules:\n{found}") from None
-        self._releases.release(request.path_params["project"], FIRESTORE, ruleset)
+        self._releases.release(
+            request.path_params["project"], FIRESTORE, Release(ruleset, rules.Coverage())
+        )
         return JSONResponse({"issues": [_issue(issue) for issue in ruleset.issues]})
 
     async def coverage(self, request: Request) -> Response:

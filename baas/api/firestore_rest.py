@@ -1,0 +1,373 @@
+"""Firestore v1 over REST: proto3-JSON in and out.
+
+Source: ``listen-and-write`` §4, §5, §7 and §8; the published ``google.api.http`` annotations of
+``google.firestore.v1.Firestore``. Methods that stream over gRPC answer with one JSON array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from baas.access.principal import OWNER, Principal
+from baas.api.firestore_path import Address, parse_address
+from baas.api.http import PayloadTooLarge, read_body
+from baas.documents.service import DocumentStore
+from baas.errors import InvalidArgument, NotFound, Unimplemented
+from baas.model.ids import new_document_id
+from baas.model.paths import DocumentName, check_segment
+from baas.model.query import Consistency
+from baas.model.write import Commit, Precondition, Write, WriteKind
+from baas.wire import json_codec
+from baas.wire.requests import Mask
+
+API_LIMIT = 10 * 1024 * 1024
+"""Bytes of one request (``listen-and-write`` §9)."""
+MAX_QUERY_STRING = 64 * 1024
+
+
+class Authenticate(Protocol):
+    """From an Authorization header to the caller."""
+
+    async def __call__(self, authorization: str | None, project: str) -> Principal: ...
+
+
+class _Call:
+    """One request, taken apart."""
+
+    __slots__ = ("address", "body", "params", "principal")
+
+    def __init__(
+        self, address: Address, params: Mapping[str, list[str]], body: bytes, principal: Principal
+    ) -> None:
+        self.address = address
+        self.params = params
+        self.body = body
+        self.principal = principal
+
+    @property
+    def name(self) -> DocumentName:
+        """The address as a document's name."""
+        segments = self.address.segments
+        if not segments or len(segments) % 2:
+            raise InvalidArgument("The path must name a document: collection/document pairs.")
+        return DocumentName(self.address.database, segments)
+
+    @property
+    def parent_name(self) -> str:
+        """The address as a parent: ``…/documents`` or a document."""
+        segments = self.address.segments
+        if len(segments) % 2:
+            raise InvalidArgument("The path must name a document or end with 'documents'.")
+        return "/".join((self.address.database.name, "documents", *segments))
+
+    def json(self) -> Any:
+        """The parsed body; an empty one is an empty message."""
+        return json_codec.load_json(self.body) if self.body.strip() else {}
+
+    def param(self, name: str) -> str | None:
+        """A query parameter; given twice, the last counts."""
+        values = self.params.get(name)
+        return values[-1] if values else None
+
+    def flag(self, name: str) -> bool | None:
+        """A boolean parameter."""
+        value = self.param(name)
+        if value is None:
+            return None
+        if value not in ("true", "false"):
+            raise InvalidArgument(f"Invalid value at '{name}': true or false is expected.")
+        return value == "true"
+
+    def mask(self, name: str) -> Mask | None:
+        """A field mask parameter, ``<name>.fieldPaths``, repeated or comma-separated."""
+        values = self.params.get(f"{name}.fieldPaths")
+        if values is None:
+            return None
+        return json_codec.parse_mask({"fieldPaths": [value for value in values if value]})
+
+    def consistency(self) -> Consistency:
+        """When to read, from the parameters."""
+        given = {name: self.param(name) for name in ("transaction", "readTime")}
+        return json_codec.parse_consistency({k: v for k, v in given.items() if v is not None})
+
+    def precondition(self) -> Precondition:
+        """``currentDocument.exists`` or ``currentDocument.updateTime``."""
+        given: dict[str, Any] = {}
+        if (exists := self.flag("currentDocument.exists")) is not None:
+            given["exists"] = exists
+        if (update_time := self.param("currentDocument.updateTime")) is not None:
+            given["updateTime"] = update_time
+        return json_codec.parse_precondition(given)
+
+    def number(self, name: str) -> int:
+        """A non-negative number parameter; absent: 0."""
+        value = self.param(name) or "0"
+        if not value.isascii() or not value.isdigit() or len(value) > 9:
+            raise InvalidArgument(f"Invalid value at '{name}': a number is expected.")
+        return int(value)
+
+
+Method = Callable[[_Call], Awaitable[bytes]]
+
+
+class FirestoreRest:
+    """The surface, an ASGI application below ``/v1/projects/{project}/databases/``."""
+
+    def __init__(self, store: DocumentStore, authenticate: Authenticate) -> None:
+        self._store = store
+        self._authenticate = authenticate
+        self._verbs: dict[str, Method] = {
+            "batchGet": self._batch_get,
+            "batchWrite": self._batch_write,
+            "beginTransaction": self._begin,
+            "commit": self._commit,
+            "executePipeline": self._execute_pipeline,
+            "listCollectionIds": self._list_collection_ids,
+            "partitionQuery": self._partition_query,
+            "rollback": self._rollback,
+            "runAggregationQuery": self._run_aggregation,
+            "runQuery": self._run_query,
+        }
+        self._on_document: dict[str, Method] = {
+            "GET": self._get,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
+        self._on_collection: dict[str, Method] = {"GET": self._list, "POST": self._create}
+
+    def routes(self) -> list[Route]:
+        """The HTTP route."""
+        return [Route("/v1/projects/{project}/databases/{rest:path}", self)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotFound("There is no such method.")
+        answer = await self._answer(scope, receive)
+        await Response(answer, media_type="application/json")(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        address = parse_address(scope.get("raw_path") or scope["path"].encode())
+        method = self._method(address, scope["method"])
+        query_string = scope["query_string"]
+        if len(query_string) > MAX_QUERY_STRING:
+            raise InvalidArgument(f"The query string is longer than {MAX_QUERY_STRING} bytes.")
+        params = _parameters(query_string) if query_string else {}
+        authorization = Headers(scope=scope).get("authorization")
+        principal = await self._authenticate(authorization, address.database.project)
+        try:
+            body = await read_body(receive, API_LIMIT)
+        except PayloadTooLarge:
+            raise InvalidArgument(
+                f"Request payload size exceeds the limit: {API_LIMIT} bytes."
+            ) from None
+        return await method(_Call(address, params, body, principal))
+
+    def _method(self, address: Address, http_method: str) -> Method:
+        if address.verb:
+            if http_method == "POST":
+                return self._verbs[address.verb]
+        elif address.segments:
+            methods = self._on_collection if len(address.segments) % 2 else self._on_document
+            if http_method in methods:
+                return methods[http_method]
+        raise NotFound(
+            f"There is no {http_method} method here; see the Firestore v1 REST reference."
+        )
+
+    # Documents
+
+    async def _get(self, call: _Call) -> bytes:
+        read = await self._store.get(call.name, call.principal, consistency=call.consistency())
+        if read.value is None:
+            raise NotFound(f'Document "{call.name.name}" not found.')
+        return json_codec.document_to_json_bytes(read.value, call.mask("mask"))
+
+    async def _create(self, call: _Call) -> bytes:
+        document_id = call.param("documentId") or new_document_id()
+        check_segment(document_id)
+        segments = (*call.address.segments, document_id)
+        name = DocumentName(call.address.database, segments)
+        parsed = json_codec.parse_document(call.json(), database=call.address.database)
+        write = Write(
+            WriteKind.UPDATE, name, parsed.fields, precondition=Precondition(exists=False)
+        )
+        return await self._write_one(call, write)
+
+    async def _patch(self, call: _Call) -> bytes:
+        parsed = json_codec.parse_document(call.json(), database=call.address.database)
+        if parsed.name is not None and parsed.name != call.name:
+            raise InvalidArgument("The document's name in the body is not that of the path.")
+        write = Write(
+            WriteKind.UPDATE,
+            call.name,
+            parsed.fields,
+            mask=call.mask("updateMask"),
+            precondition=call.precondition(),
+        )
+        return await self._write_one(call, write)
+
+    async def _delete(self, call: _Call) -> bytes:
+        write = Write(WriteKind.DELETE, call.name, precondition=call.precondition())
+        await self._store.commit(Commit(call.address.database, (write,)), call.principal)
+        return b"{}"
+
+    async def _write_one(self, call: _Call, write: Write) -> bytes:
+        """Commit one update and answer the document as it is after it."""
+        commit = Commit(call.address.database, (write,))
+        result = await self._store.commit(commit, call.principal)
+        # Whoever may write a document is told what the write made of it, as Firestore does.
+        at_commit = Consistency(read_time=result.commit_time)
+        read = await self._store.get(write.name, OWNER, consistency=at_commit)
+        if read.value is None:
+            raise NotFound(f'Document "{write.name.name}" not found.')
+        return json_codec.document_to_json_bytes(read.value, call.mask("mask"))
+
+    async def _list(self, call: _Call) -> bytes:
+        *parent, collection_id = call.address.segments
+        page = await self._store.list_documents(
+            call.address.database,
+            tuple(parent),
+            collection_id,
+            call.principal,
+            page_size=call.number("pageSize"),
+            page_token=call.param("pageToken") or "",
+            order_by=call.param("orderBy") or "",
+            show_missing=bool(call.flag("showMissing")),
+            consistency=call.consistency(),
+        )
+        return json_codec.list_documents_response(
+            [entry.document or entry.name for entry in page.documents],
+            page.next_page_token,
+            mask=call.mask("mask"),
+        )
+
+    # Reads
+
+    async def _batch_get(self, call: _Call) -> bytes:
+        request = json_codec.parse_batch_get(call.json(), call.address.database)
+        read = await self._store.batch_get(
+            request.database, request.names, call.principal, consistency=request.consistency
+        )
+        elements = [
+            json_codec.batch_get_element(document or name, read.read_time, mask=request.mask)
+            for name, document in read.value
+        ]
+        if read.transaction is not None:
+            elements.insert(
+                0, json_codec.run_query_element(None, None, transaction=read.transaction)
+            )
+        return json_codec.join_elements(elements)
+
+    async def _run_query(self, call: _Call) -> bytes:
+        request = json_codec.parse_run_query(call.json(), call.parent_name)
+        result = await self._store.run_query(
+            request.query,
+            call.principal,
+            consistency=request.consistency,
+            explain=request.explain,
+        )
+        elements: list[bytes] = []
+        if result.transaction is not None:
+            elements.append(
+                json_codec.run_query_element(None, None, transaction=result.transaction)
+            )
+        if result.skipped or not result.documents:
+            elements.append(
+                json_codec.run_query_element(None, result.read_time, skipped_results=result.skipped)
+            )
+        elements += [
+            json_codec.run_query_element(document, result.read_time)
+            for document in result.documents
+        ]
+        if result.explain is not None:
+            metrics = json_codec.explain_metrics_to_json(result.explain)
+            elements.append(
+                json_codec.run_query_element(None, result.read_time, explain_metrics=metrics)
+            )
+        return json_codec.join_elements(elements)
+
+    async def _run_aggregation(self, call: _Call) -> bytes:
+        request = json_codec.parse_run_aggregation_query(call.json(), call.parent_name)
+        result = await self._store.run_aggregation(
+            request.query,
+            request.aggregations,
+            call.principal,
+            consistency=request.consistency,
+            explain=request.explain,
+        )
+        metrics = result.explain and json_codec.explain_metrics_to_json(result.explain)
+        only_planned = request.explain is not None and not request.explain.analyze
+        element = json_codec.aggregation_element(
+            None if only_planned else result.values,
+            result.read_time,
+            transaction=result.transaction,
+            explain_metrics=metrics,
+        )
+        return json_codec.join_elements([element])
+
+    async def _partition_query(self, call: _Call) -> bytes:
+        request = json_codec.parse_partition_query(call.json(), call.parent_name)
+        page = await self._store.partition_query(
+            request.query,
+            call.principal,
+            partition_count=request.partition_count,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            consistency=request.consistency,
+        )
+        return json_codec.partition_query_response(page.partitions, page.next_page_token)
+
+    async def _list_collection_ids(self, call: _Call) -> bytes:
+        request = json_codec.parse_list_collection_ids(call.json(), call.parent_name)
+        page = await self._store.list_collection_ids(
+            request.database,
+            request.parent,
+            call.principal,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            consistency=request.consistency,
+        )
+        return json_codec.list_collection_ids_response(page.collection_ids, page.next_page_token)
+
+    async def _execute_pipeline(self, call: _Call) -> bytes:
+        raise Unimplemented("Pipelines are not offered by this server; use structured queries.")
+
+    # Writes and transactions
+
+    async def _commit(self, call: _Call) -> bytes:
+        commit = json_codec.parse_commit(call.json(), call.address.database)
+        return json_codec.commit_response(await self._store.commit(commit, call.principal))
+
+    async def _batch_write(self, call: _Call) -> bytes:
+        request = json_codec.parse_batch_write(call.json(), call.address.database)
+        results = await self._store.batch_write(request.database, request.writes, call.principal)
+        return json_codec.batch_write_response(results)
+
+    async def _begin(self, call: _Call) -> bytes:
+        request = json_codec.parse_begin_transaction(call.json(), call.address.database)
+        transaction = await self._store.begin(request.database, request.options, call.principal)
+        return json_codec.begin_transaction_response(transaction)
+
+    async def _rollback(self, call: _Call) -> bytes:
+        request = json_codec.parse_rollback(call.json(), call.address.database)
+        await self._store.rollback(request.database, request.transaction, call.principal)
+        return b"{}"
+
+
+def _parameters(query_string: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=500,
+        )
+    except ValueError as error:
+        raise InvalidArgument(f"The query string is malformed: {error}") from None
