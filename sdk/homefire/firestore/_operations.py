@@ -1,0 +1,104 @@
+"""Reads and writes of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from homefire.errors import FirestoreError
+from homefire.firestore._database import (
+    CollectionReference,
+    DocumentReference,
+    Firestore,
+    Query,
+    doc,
+)
+from homefire.firestore._paths import FieldPath
+from homefire.firestore._snapshot import DocumentSnapshot, QuerySnapshot
+from homefire.firestore._view import WatchDocument
+from homefire.firestore._write_data import (
+    WireWrite,
+    create_write,
+    delete_write,
+    set_write,
+    update_pairs,
+    update_write,
+)
+
+
+async def get_doc(reference: DocumentReference) -> DocumentSnapshot:
+    """Read a document; one that does not exist is a snapshot too. Raises ``permission-denied``, ..."""
+    return (await read_documents(reference.firestore, [reference]))[0]
+
+
+async def read_documents(
+    firestore: Firestore, references: Sequence[DocumentReference]
+) -> list[DocumentSnapshot]:
+    """Read documents, all at one version."""
+    names = [reference._name for reference in references]
+    answers = await firestore._rest.read(firestore._documents, "batchGet", {"documents": names})
+    found: dict[str, WatchDocument | None] = {}
+    for answer in answers:
+        if "found" in answer:
+            document = WatchDocument.of(answer["found"])
+            found[document.name] = document
+        elif "missing" in answer:
+            found[answer["missing"]] = None
+    for name in names:
+        if name not in found:
+            raise FirestoreError("internal", f"The server did not answer for {name}.")
+    return [DocumentSnapshot(reference, found[reference._name]) for reference in references]
+
+
+async def get_docs(query: Query) -> QuerySnapshot:
+    """Run a query. Raises ``permission-denied``, ``invalid-argument``, ..."""
+    spec = query._spec
+    body = {"structuredQuery": spec.wire()}
+    answers = await query.firestore._rest.read(spec.parent, "runQuery", body)
+    documents = [WatchDocument.of(item["document"]) for item in answers if "document" in item]
+    if spec.limit_to_last:
+        documents.reverse()
+    return QuerySnapshot(query, documents)
+
+
+async def set_doc(
+    reference: DocumentReference,
+    data: Mapping[str, Any],
+    *,
+    merge: bool = False,
+    merge_fields: Sequence[str | FieldPath] | None = None,
+) -> None:
+    """Write a document whole; with ``merge`` only the fields given, with ``merge_fields`` only those."""
+    write = set_write(reference._name, data, merge=merge, merge_fields=merge_fields)
+    await commit(reference.firestore, [write])
+
+
+async def add_doc(reference: CollectionReference, data: Mapping[str, Any]) -> DocumentReference:
+    """Make a document with a new id in a collection."""
+    made = doc(reference)
+    await commit(reference.firestore, [create_write(made._name, data)])
+    return made
+
+
+async def update_doc(
+    reference: DocumentReference,
+    field_or_data: Mapping[str, Any] | Mapping[FieldPath, Any] | str | FieldPath,
+    *more: object,
+) -> None:
+    """Change fields of a document that exists (``not-found`` otherwise).
+
+    Called with a mapping whose keys are field paths (``{"address.city": "Rome"}``), or with field
+    paths and values by turns.
+    """
+    write = update_write(reference._name, update_pairs(field_or_data, more))
+    await commit(reference.firestore, [write])
+
+
+async def delete_doc(reference: DocumentReference) -> None:
+    """Remove a document; it need not exist. Its subcollections stay."""
+    await commit(reference.firestore, [delete_write(reference._name)])
+
+
+async def commit(firestore: Firestore, writes: list[WireWrite]) -> None:
+    """Carry out writes, all or none."""
+    await firestore._rest.commit(writes)
