@@ -31,9 +31,9 @@ from baas.errors import (
     Unavailable,
 )
 from baas.model.paths import DatabaseId
-from baas.model.values import Timestamp
 from baas.model.watch import ListenRequest, ListenResponse
-from baas.model.write import Commit, CommitResult, Write, WriteResult
+from baas.model.write import Commit, CommitResult, Write
+from baas.wire.requests import WriteStreamRequest
 
 T = TypeVar("T")
 
@@ -42,23 +42,12 @@ EXPIRY_GRACE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class WriteRequest:
-    """One message of a Write stream; the first names the ``database`` and has no writes."""
-
-    database: DatabaseId | None = None
-    stream_id: str = ""
-    stream_token: bytes = b""
-    writes: tuple[Write, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class WriteResponse:
-    """The answer to one message of a Write stream."""
+    """The answer to one message of a Write stream; the first, and that to no writes, has no result."""
 
     stream_token: bytes
     stream_id: str = ""
-    write_results: tuple[WriteResult, ...] = ()
-    commit_time: Timestamp | None = None
+    result: CommitResult | None = None
 
 
 class Authenticator(Protocol):
@@ -145,7 +134,7 @@ class Streams:
             ending.check()
 
     async def write(
-        self, authorization: str | None, requests: AsyncIterator[WriteRequest]
+        self, authorization: str | None, requests: AsyncIterator[WriteStreamRequest]
     ) -> AsyncGenerator[WriteResponse, None]:
         """Answer each Write request, in order; the first failure ends the stream with its status, and what
         was sent after it is not executed.
@@ -176,11 +165,7 @@ class Streams:
         self, database: DatabaseId, writes: tuple[Write, ...], principal: Principal, token: bytes
     ) -> WriteResponse:
         result = await self._documents.commit(Commit(database, writes), principal)
-        return WriteResponse(
-            stream_token=token,
-            write_results=result.write_results,
-            commit_time=result.commit_time,
-        )
+        return WriteResponse(stream_token=token, result=result)
 
     @contextlib.contextmanager
     def _ending(
@@ -260,7 +245,7 @@ async def _feed(watch: Watch, database: DatabaseId, requests: AsyncIterator[List
         await watch.request(request)
 
 
-def _opened(request: WriteRequest) -> DatabaseId:
+def _opened(request: WriteStreamRequest) -> DatabaseId:
     if request.database is None:
         raise InvalidArgument("The first message of a Write stream must name the database.")
     if request.writes:

@@ -7,18 +7,19 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from baas.api.webchannel.frames import arrays_frame, message_array
+from baas.api.webchannel.frames import arrays_frame
 from baas.api.webchannel.session import Session
 from baas.errors import ApiError, InternalError, ResourceExhausted
 
 log = logging.getLogger(__name__)
 
 Messages: TypeAlias = AsyncIterator[str]
-Batches: TypeAlias = AsyncGenerator[Iterable[bytes | dict[str, Any]], None]
+Batches: TypeAlias = AsyncGenerator[Iterable[str], None]
 Rpc: TypeAlias = Callable[[Mapping[str, str], Messages], Batches]
-"""A streaming RPC: metadata and JSON messages in, batches of JSON messages out; raises ``ApiError``."""
+"""A streaming RPC: metadata and JSON messages in, batches of arrays (ASCII JSON text) out; raises
+``ApiError``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +199,8 @@ class Channel:
         try:
             async with contextlib.aclosing(rpc(metadata, self._messages())) as batches:
                 async for batch in batches:
-                    for message in batch:
-                        self.session.push(message_array(message))
+                    for array in batch:
+                        self.session.push(array)
                         if self.session.outstanding_bytes > self._limits.high_water:
                             await self._caught_up()
                     self._wake()

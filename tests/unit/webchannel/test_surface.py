@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from baas.api.webchannel.channel import ChannelLimits
+from baas.api.webchannel.frames import message_array
 from baas.api.webchannel.surface import WebChannel, WebChannelLimits
 from baas.api.webchannel.throttle import Throttle
 from baas.errors import PermissionDenied, Unauthenticated
@@ -28,7 +29,7 @@ class Echo:
 
     async def __call__(
         self, metadata: Mapping[str, str], messages: AsyncIterator[str]
-    ) -> AsyncGenerator[Iterable[dict[str, Any]], None]:
+    ) -> AsyncGenerator[Iterable[str], None]:
         self.metadata.append(metadata)
         try:
             if metadata.get("authorization") == "Bearer bad":
@@ -39,7 +40,7 @@ class Echo:
                 if message.get("fail"):
                     raise PermissionDenied("Missing or insufficient permissions.")
                 for _ in range(message.get("times", 1)):
-                    yield [message]
+                    yield [message_array(message)]
         finally:
             self.ended += 1
 
