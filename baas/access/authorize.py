@@ -8,8 +8,8 @@ decides. No ruleset means no (``rules`` §5.9).
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import rules
 from baas.access import context
@@ -135,7 +135,7 @@ class Authorizer:
         for change in changes:
             request = rules.Request(
                 service=FIRESTORE,
-                method=_method(change.method),
+                method=context.method_of(change.method),
                 database=database.database,
                 path=change.name.segments,
                 auth=auth,
@@ -151,18 +151,13 @@ class Authorizer:
         self,
         principal: Principal,
         project: str,
-        bucket: str,
-        object_name: str,
-        method: str,
-        resource: Mapping[str, Any] | None,
-        new_resource: Mapping[str, Any] | None,
-        time: Timestamp,
+        request: rules.Request,
         lookup: AsyncLookup,
     ) -> None:
-        """May the caller do this with an object (``list``: with a prefix)?
+        """May the caller do this with an object of a project?
 
-        The resources are flat metadata in the words of ``rules`` §3 "Storage". Documents that the rules
-        look up are fetched between evaluations: the engine says what it lacks and runs again.
+        Documents that the rules look up are fetched between evaluations: the engine says what it lacks
+        and runs again.
 
         Raises:
             PermissionDenied: no.
@@ -170,16 +165,6 @@ class Authorizer:
         release = self._release(principal, project, STORAGE)
         if release is None:
             return
-        request = rules.Request(
-            service=STORAGE,
-            method=_method(method),
-            database=bucket,
-            path=tuple(object_name.split("/")) if object_name else (),
-            auth=context.auth_of(principal),
-            time=context.time_of(time),
-            resource=None if resource is None else rules.Resource(data=resource),
-            new_resource=None if new_resource is None else rules.Resource(data=new_resource),
-        )
         fetched = _FetchedLookups(DatabaseId(project))
         while True:
             try:
@@ -187,7 +172,7 @@ class Authorizer:
                 break
             except rules.LookupNeeded as needed:
                 await fetched.fetch(needed, lookup)
-        self._require(decision, principal, method, (bucket, object_name))
+        self._require(decision, principal, request.method, (request.database, *request.path))
 
     def _release(self, principal: Principal, project: str, service: str) -> Release | None:
         """The release to ask; ``None`` if the caller may without asking.
@@ -221,12 +206,6 @@ class Authorizer:
                 decision.message_dev().strip(),
             )
         raise PermissionDenied(decision.message_dev() if self._explain else DENIED)
-
-
-def _method(name: str) -> rules.Method:
-    if name not in ("get", "list", "create", "update", "delete"):
-        raise ValueError(f"not a method of the rules: {name}")
-    return cast(rules.Method, name)
 
 
 class _NoCollections:

@@ -7,7 +7,7 @@ fields no rule asks for is never even decoded. Source: ``rules`` §2 "Stored val
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import rules
 from baas.access.principal import Principal, PrincipalKind
@@ -139,3 +139,10 @@ def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.L
         auth=auth_of(principal),
         time=time_of(time),
     )
+
+
+def method_of(name: str) -> rules.Method:
+    """A method's name, checked."""
+    if name not in ("get", "list", "create", "update", "delete"):
+        raise ValueError(f"not a method of the rules: {name}")
+    return cast(rules.Method, name)
