@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.LargeBinary, nullable=False),
         sa.Column("last_commit", sa.BigInteger, nullable=False),
         sa.Column("oldest_change", sa.BigInteger, nullable=False),
+        sa.Column("index_generation", sa.Integer, nullable=False, server_default="0"),
         sa.UniqueConstraint("project", "name"),
     )
     op.create_table(

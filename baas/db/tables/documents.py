@@ -17,6 +17,8 @@ databases = sa.Table(
     sa.Column("last_commit", sa.BigInteger, nullable=False),
     # all changes after this time are kept: resume and reads in the past reach back to it
     sa.Column("oldest_change", sa.BigInteger, nullable=False),
+    # goes up with every change of the indexes, so that what is known of them in memory can be checked
+    sa.Column("index_generation", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("project", "name"),
 )
 

@@ -1,0 +1,132 @@
+"""Choosing how to get the candidates of a conjunct.
+
+An index serves a conjunct if every field that it holds is one that all results have (else it lacks results).
+Its leading fields that filters fix become the prefix; what follows is either the orders of the query, all
+alike or all reversed, which gives results in order, or one field with a range, or nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baas.documents.bounds import Stretch
+from baas.documents.conjunctions import Conjunct
+from baas.documents.indexes import FieldKind, Index, IndexDefinition, IndexField, Scope
+from baas.documents.plans import ByName, IndexScan, OneDocument, Plan
+from baas.model.key_encoding import descending
+from baas.model.paths import DOCUMENT_ID
+from baas.model.query import Direction, Order, Query
+
+
+def choose_plan(query: Query, part: Conjunct, indexes: Sequence[Index]) -> Plan:
+    """The best plan for one conjunct of a canonical query, with the indexes there are."""
+    name = part.name
+    if name is not None:
+        return OneDocument(name)
+    scans = [scan for index in indexes if (scan := index_scan(query, part, index)) is not None]
+    if scans:
+        return max(scans, key=lambda scan: (scan.fixed, scan.ordered, scan.bounded))
+    return _by_name(query, part)
+
+
+def _by_name(query: Query, part: Conjunct) -> Plan:
+    ordered = not part.key_orders
+    stretch = part.order_stretch() if ordered else part.ranges.get(DOCUMENT_ID)
+    filtered = bool(part.equal or part.contains or set(part.ranges) - {DOCUMENT_ID})
+    return ByName(
+        query.parent,
+        query.collection_id,
+        query.all_descendants,
+        stretch or Stretch(),
+        reverse=ordered and part.name_descending,
+        ordered=ordered,
+        exact=part.exact and ordered and not filtered,
+    )
+
+
+def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
+    """How the index serves the conjunct; ``None`` if it does not, or no better than no index."""
+    definition = index.definition
+    if not _covers_scope(query, definition):
+        return None
+    prefix, rest = _fixed_prefix(part, definition.fields)
+    required = part.required
+    if any(field.kind is FieldKind.CONTAINS or field.path not in required for field in rest):
+        return None
+    fixed = len(definition.fields) - len(rest)
+    collection = None if query.all_descendants else (*query.parent, query.collection_id)
+    reverse = _direction(rest, part, definition)
+    if reverse is not None:
+        stretch = part.order_stretch()
+        if stretch is None:
+            return None
+        said = fixed == len(part.equal) + len(part.contains)
+        ranged = set(part.ranges) <= {part.orders[0].field_path}
+        return IndexScan(
+            index,
+            collection,
+            prefix,
+            stretch.inverted() if reverse else stretch,
+            reverse=reverse,
+            ordered=True,
+            exact=part.exact and said and ranged and not (query.all_descendants and query.parent),
+            fixed=fixed,
+            bounded=stretch != Stretch(),
+        )
+    bounds = part.ranges.get(rest[0].path) if rest else None
+    if not fixed and bounds is None:
+        return None
+    bounds = bounds or Stretch()
+    if rest and rest[0].kind is FieldKind.DESCENDING:
+        bounds = bounds.inverted()
+    return IndexScan(
+        index,
+        collection,
+        prefix,
+        bounds,
+        reverse=False,
+        ordered=False,
+        exact=False,
+        fixed=fixed,
+        bounded=bounds != Stretch(),
+    )
+
+
+def _covers_scope(query: Query, definition: IndexDefinition) -> bool:
+    scope = Scope.GROUP if query.all_descendants else Scope.COLLECTION
+    return definition.scope is scope and definition.collection_id == query.collection_id
+
+
+def _fixed_prefix(
+    part: Conjunct, fields: tuple[IndexField, ...]
+) -> tuple[bytes, tuple[IndexField, ...]]:
+    """The key bytes of the leading fields that filters fix, and the fields that follow."""
+    prefix = b""
+    for position, field in enumerate(fields):
+        if field.kind is FieldKind.CONTAINS:
+            encoded = part.contains.get(field.path)
+        else:
+            encoded = part.equal.get(field.path)
+        if encoded is None:
+            return prefix, fields[position:]
+        prefix += descending(encoded) if field.kind is FieldKind.DESCENDING else encoded
+    return prefix, ()
+
+
+def _direction(
+    rest: tuple[IndexField, ...], part: Conjunct, definition: IndexDefinition
+) -> bool | None:
+    """Whether the fields must be read backwards to give the orders; ``None`` if they do not either way."""
+    orders = part.key_orders
+    if [field.path for field in rest] != [order.field_path for order in orders]:
+        return None
+    flips = {
+        (field.kind is FieldKind.DESCENDING) != _descends(order)
+        for field, order in zip(rest, orders, strict=True)
+    }
+    flips.add(definition.name_descending != part.name_descending)
+    return flips.pop() if len(flips) == 1 else None
+
+
+def _descends(order: Order) -> bool:
+    return order.direction is Direction.DESCENDING

@@ -1,0 +1,227 @@
+"""The ways to get the candidates of one conjunct, each a stream of rows in a known order.
+
+A plan gives every document that the conjunct can match, and perhaps others; whoever runs it checks them
+unless the plan is ``exact``. ``ordered``: documents come in the query's order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from baas.documents.bounds import Cut, Stretch
+from baas.documents.catalogue import CollectionEntry
+from baas.documents.indexes import FieldKind, Index, Scope
+from baas.documents.reader import Reader
+from baas.documents.records import document_of
+from baas.model.document import Document
+from baas.model.key_encoding import descending
+from baas.model.paths import DocumentName, format_field_path
+
+
+@dataclass(slots=True)
+class Examined:
+    """What running a plan looked at."""
+
+    documents: int = 0
+    entries: int = 0
+
+
+class Plan(ABC):
+    """A way to get candidates."""
+
+    ordered: bool
+    exact: bool
+
+    @abstractmethod
+    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+        """The candidates, as the rows are now: what changed since the version read is not undone."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, Any]:
+        """The plan as a member of ``planSummary.indexesUsed``."""
+
+
+@dataclass(slots=True)
+class OneDocument(Plan):
+    """The document that ``__name__`` is said to equal."""
+
+    name: DocumentName
+    ordered: bool = True
+    exact: bool = False
+
+    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+        document = reader.get_now(self.name)
+        examined.documents += 1
+        if document is not None:
+            yield document
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"query_scope": "Document", "properties": "(__name__ ASC)"}
+
+
+@dataclass(slots=True)
+class ByName(Plan):
+    """The documents of one collection, or of all collections of a group, in the order of their names."""
+
+    parent: tuple[str, ...]
+    collection_id: str
+    group: bool
+    stretch: Stretch
+    reverse: bool
+    ordered: bool
+    exact: bool
+
+    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+        if not self.group:
+            collection = reader.collection((*self.parent, self.collection_id))
+            return iter(()) if collection is None else self._scan(reader, collection, examined)
+        collections = reader.group(self.collection_id, self.parent)
+        if self.ordered:
+            return (document for _, document in self._merged(reader, list(collections), examined))
+        return (
+            document
+            for collection in list(collections)
+            for document in self._scan(reader, collection, examined)
+        )
+
+    def describe(self) -> Mapping[str, Any]:
+        scope = "Collection Group" if self.group else "Collection"
+        direction = "DESC" if self.reverse else "ASC"
+        return {"query_scope": scope, "properties": f"(__name__ {direction})"}
+
+    def _scan(
+        self, reader: Reader, collection: CollectionEntry, examined: Examined
+    ) -> Iterator[Document]:
+        for _, document in self._keyed(reader, collection, examined):
+            yield document
+
+    def _keyed(
+        self, reader: Reader, collection: CollectionEntry, examined: Examined
+    ) -> Iterator[tuple[bytes, Document]]:
+        stretch = self.stretch.inverted() if self.reverse else self.stretch
+        keys = _after_prefix(stretch, collection.prefix)
+        if keys is None:
+            return
+        low, high = keys
+        bound = "" if high is None else " AND id_key < ?"
+        sql = (
+            "SELECT id, document_id, fields, create_time, update_time, id_key FROM documents"
+            f" WHERE collection_key = ? AND id_key >= ?{bound}"
+            f" ORDER BY id_key{' DESC' if self.reverse else ''}"
+        )
+        params = (collection.key, low) if high is None else (collection.key, low, high)
+        for row in reader.tx.iterate(sql, params):
+            examined.documents += 1
+            yield row[5], document_of(reader.database, collection, row)
+
+    def _merged(
+        self, reader: Reader, collections: list[CollectionEntry], examined: Examined
+    ) -> Iterator[tuple[bytes, Document]]:
+        """Many collections in one order. A collection is opened only when its turn may have come."""
+
+        def key_of(key: bytes) -> bytes:
+            return descending(key) if self.reverse else key
+
+        waiting = sorted(
+            ((key_of(entry.prefix), entry) for entry in collections), key=lambda pair: pair[0]
+        )
+        waiting.reverse()
+        heap: list[tuple[bytes, int, Document, Iterator[tuple[bytes, Document]], bytes]] = []
+
+        def push(source: Iterator[tuple[bytes, Document]], prefix: bytes) -> None:
+            found = next(source, None)
+            if found is not None:
+                key = key_of(prefix + found[0])
+                heapq.heappush(heap, (key, id(source), found[1], source, prefix))
+
+        while waiting or heap:
+            while waiting and (not heap or waiting[-1][0] <= heap[0][0]):
+                _, entry = waiting.pop()
+                push(self._keyed(reader, entry, examined), entry.prefix)
+            if heap:
+                key, _, document, source, prefix = heapq.heappop(heap)
+                yield key, document
+                push(source, prefix)
+
+
+def _after_prefix(stretch: Stretch, prefix: bytes) -> tuple[bytes, bytes | None] | None:
+    """The part of a stretch of whole keys that lies in one collection, as keys without its prefix."""
+    bounds = stretch.both(Stretch(Cut(prefix, after=False), Cut(prefix, after=True))).keys()
+    if bounds is None:
+        return None
+    low, high = bounds
+    size = len(prefix)
+    inner_low = low[size:] if low.startswith(prefix) else b""
+    inner_high = high[size:] if high is not None and high.startswith(prefix) else None
+    return inner_low, inner_high
+
+
+@dataclass(slots=True)
+class IndexScan(Plan):
+    """One stretch of one index. ``fixed``: how many filters its prefix says; ``bounded``: whether more than
+    the prefix limits the stretch."""
+
+    index: Index
+    collection: tuple[str, ...] | None
+    prefix: bytes
+    stretch: Stretch
+    reverse: bool
+    ordered: bool
+    exact: bool
+    fixed: int
+    bounded: bool
+
+    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+        bounds = self.keys(reader)
+        if bounds is None:
+            return
+        low, high = bounds
+        collection = None if self.collection is None else reader.collection(self.collection)
+        sql = _SCANS[self.reverse, high is not None]
+        params = (self.index.id, low) if high is None else (self.index.id, low, high)
+        for row in reader.tx.iterate(sql, params):
+            examined.entries += 1
+            examined.documents += 1
+            entry = collection or reader.collection_by_key(row[5])
+            yield document_of(reader.database, entry, row)
+
+    def keys(self, reader: Reader) -> tuple[bytes, bytes | None] | None:
+        """The stretch as bounds of entry keys; ``None`` if nothing can be there."""
+        prefix = self.prefix
+        if self.index.definition.scope is Scope.COLLECTION:
+            collection = None if self.collection is None else reader.collection(self.collection)
+            if collection is None:
+                return None
+            prefix = collection.key.to_bytes(8, "big") + prefix
+        return self.stretch.within(prefix).keys()
+
+    def describe(self) -> Mapping[str, Any]:
+        definition = self.index.definition
+        parts = [
+            f"{format_field_path(field.path)} {_KINDS[field.kind]}" for field in definition.fields
+        ]
+        parts.append(f"__name__ {'DESC' if definition.name_descending else 'ASC'}")
+        scope = "Collection" if definition.scope is Scope.COLLECTION else "Collection Group"
+        return {"query_scope": scope, "properties": f"({', '.join(parts)})"}
+
+
+_KINDS = {
+    FieldKind.ASCENDING: "ASC",
+    FieldKind.DESCENDING: "DESC",
+    FieldKind.CONTAINS: "CONTAINS",
+}
+
+_SCANS = {
+    (reverse, bounded): (
+        "SELECT d.id, d.document_id, d.fields, d.create_time, d.update_time, d.collection_key"
+        " FROM index_entries e CROSS JOIN documents d ON d.id = e.document"
+        f" WHERE e.index_id = ? AND e.key >= ?{' AND e.key < ?' if bounded else ''}"
+        f" ORDER BY e.key{' DESC' if reverse else ''}"
+    )
+    for reverse in (False, True)
+    for bounded in (False, True)
+}

@@ -1,0 +1,138 @@
+"""A database at one version, inside a unit of work: what gets and queries are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from baas.db.unit import Tx
+from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
+from baas.documents.change_feed import NO_EPOCH, changes_since
+from baas.documents.history import documents_before, state_at
+from baas.documents.indexes import Index, IndexCatalogue
+from baas.documents.records import find_row, id_key, make_document
+from baas.errors import FailedPrecondition, InvalidArgument
+from baas.model.change import CommitChanges
+from baas.model.document import Document
+from baas.model.paths import DatabaseId, DocumentName
+from baas.model.values import Timestamp
+
+
+class Reader:
+    """Reads one version of one database.
+
+    ``at`` asks for a past version; otherwise it is the latest that the unit sees. ``version`` tells which.
+    """
+
+    def __init__(
+        self,
+        tx: Tx,
+        catalogue: Catalogue,
+        indexes: IndexCatalogue,
+        database: DatabaseId,
+        at: Timestamp | None = None,
+    ) -> None:
+        self.tx = tx
+        self.catalogue = catalogue
+        self.database = database
+        self.entry: DatabaseEntry | None = catalogue.database(tx, database)
+        self._indexes = indexes
+        self._generation = 0
+        latest = oldest = catalogue.floor
+        row = None
+        if self.entry is not None:
+            row = tx.one(
+                "SELECT last_commit, oldest_change, index_generation FROM databases WHERE id = ?",
+                (self.entry.key,),
+            )
+        if row is None:
+            self.entry = None
+        else:
+            latest, oldest, self._generation = row
+        self.latest = Timestamp(latest)
+        self.oldest = Timestamp(oldest)
+        self.version = at or self.latest
+        if self.version < self.oldest and self.entry is not None:
+            raise FailedPrecondition(
+                "The requested read time is too old: this server keeps changes since "
+                f"{self.oldest.to_datetime().isoformat()}."
+            )
+        self._overlay: dict[DocumentName, Document | None] | None = None
+
+    @property
+    def epoch(self) -> bytes:
+        """Tells one history of a database from another of the same name."""
+        return NO_EPOCH if self.entry is None else self.entry.epoch
+
+    @property
+    def is_past(self) -> bool:
+        """Whether commits that the unit sees came after the version that is read."""
+        return self.version < self.latest
+
+    def get(self, name: DocumentName) -> Document | None:
+        """One document, or ``None`` if it does not exist.
+
+        Raises:
+            InvalidArgument: it belongs to another database.
+        """
+        if name.database != self.database:
+            raise InvalidArgument(
+                f"Document {name.name[:200]} is not in database {self.database.name}."
+            )
+        entry = self.entry
+        if entry is None:
+            return None
+        collection = self.catalogue.collection(self.tx, entry, name.collection)
+        if collection is None:
+            return None
+        key = id_key(name.id)
+        row = find_row(self.tx, collection.key, key)
+        current = None if row is None else make_document(name, row[2], row[3], row[4])
+        if not self.is_past:
+            return current
+        return state_at(self.tx, entry.key, collection, key, name, current, self.version)
+
+    def get_now(self, name: DocumentName) -> Document | None:
+        """One document as the rows are now, whatever version is read."""
+        collection = self.collection(name.collection)
+        row = None if collection is None else find_row(self.tx, collection.key, id_key(name.id))
+        return None if row is None else make_document(name, row[2], row[3], row[4])
+
+    def collection(self, segments: tuple[str, ...]) -> CollectionEntry | None:
+        """A collection that has or had documents."""
+        if self.entry is None:
+            return None
+        return self.catalogue.collection(self.tx, self.entry, segments)
+
+    def collection_by_key(self, key: int) -> CollectionEntry:
+        """The collection of a row of this database."""
+        if self.entry is None:
+            raise LookupError(f"no collection with key {key}")
+        return self.catalogue.collection_by_key(self.tx, self.entry, key)
+
+    def group(self, collection_id: str, parent: tuple[str, ...]) -> Iterator[CollectionEntry]:
+        """Collections with an id (empty: any) below a parent, in the order of their paths."""
+        if self.entry is None:
+            return iter(())
+        return self.catalogue.group(self.tx, self.entry, collection_id, parent)
+
+    def ready_indexes(self, collection_id: str) -> tuple[Index, ...]:
+        """The indexes that a query on such collections may use at this version."""
+        if self.entry is None:
+            return ()
+        return self._indexes.ready(self.tx, self.entry.key, self._generation, collection_id)
+
+    def overlay(self) -> dict[DocumentName, Document | None]:
+        """What differs between the version that is read and the rows: documents as they were."""
+        if self._overlay is None:
+            self._overlay = {}
+            if self.entry is not None and self.is_past:
+                self._overlay = documents_before(self.tx, self.catalogue, self.entry, self.version)
+        return self._overlay
+
+    def changes_since(self, version: Timestamp) -> tuple[CommitChanges, ...] | None:
+        """All commits after a version up to the latest, in order; ``None`` if not kept that far back."""
+        if self.entry is None:
+            return ()
+        if version < self.oldest:
+            return None
+        return changes_since(self.tx, self.catalogue, self.entry, version)

@@ -1,0 +1,53 @@
+"""Rows of documents, and the documents that they are."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from baas.db.unit import Tx
+from baas.documents.catalogue import CollectionEntry
+from baas.model.document import Document
+from baas.model.key_encoding import encode_path
+from baas.model.paths import DatabaseId, DocumentName
+from baas.model.values import Timestamp
+from baas.wire.json_values import decode_fields, encode_fields
+
+Row: TypeAlias = tuple[Any, ...]
+
+COLUMNS = "id, document_id, fields, create_time, update_time"
+
+_BY_KEY = (
+    "SELECT id, document_id, fields, create_time, update_time FROM documents"
+    " WHERE collection_key = ? AND id_key = ?"
+)
+
+
+def id_key(document_id: str) -> bytes:
+    """The order-preserving key of a document id: what follows a collection's prefix in a document's key."""
+    return encode_path((document_id,))
+
+
+def find_row(tx: Tx, collection_key: int, key: bytes) -> Row | None:
+    """``(id, document_id, fields, create_time, update_time)``."""
+    return tx.one(_BY_KEY, (collection_key, key))
+
+
+def make_document(
+    name: DocumentName, fields: bytes, create_time: int, update_time: int
+) -> Document:
+    """A document whose fields stay encoded until someone looks."""
+    return Document(
+        name, Timestamp(create_time), Timestamp(update_time), encoded=fields, decode=decode_fields
+    )
+
+
+def document_of(database: DatabaseId, collection: CollectionEntry, row: Row) -> Document:
+    """The document of a row with :data:`COLUMNS`."""
+    name = DocumentName(database, (*collection.segments, row[1]))
+    return make_document(name, row[2], row[3], row[4])
+
+
+def encoded_fields(document: Document) -> bytes:
+    """The fields as they rest in the database."""
+    encoded = document.encoded
+    return encode_fields(document.fields) if encoded is None else encoded

@@ -1,0 +1,98 @@
+"""Running a query: plans, checks, order, one stream of documents.
+
+What a past version needs beyond the rows comes in here: documents that changed since are taken out of every
+plan's stream, and put in as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from baas.documents.conjunctions import conjuncts
+from baas.documents.planner import choose_plan
+from baas.documents.plans import Examined, Plan
+from baas.documents.reader import Reader
+from baas.model.document import Document
+from baas.model.matching import Predicate, compile_filter, compile_order, within_cursors
+from baas.model.query import Query
+
+
+class Scan:
+    """One query on one version. ``query`` is in canonical form; offset and limit are the caller's matter,
+    ``wanted`` tells how many results it will take at most."""
+
+    def __init__(self, reader: Reader, query: Query, wanted: int | None = None) -> None:
+        self._reader = reader
+        self._query = query
+        self._wanted = wanted
+        self._parts = conjuncts(query)
+        indexes = reader.ready_indexes(query.collection_id)
+        self.plans: list[Plan] = [choose_plan(query, part, indexes) for part in self._parts]
+        self.examined = Examined()
+
+    def describe(self) -> tuple[Mapping[str, Any], ...]:
+        """The plans, each named once."""
+        seen: list[Mapping[str, Any]] = []
+        for plan in self.plans:
+            description = plan.describe()
+            if description not in seen:
+                seen.append(description)
+        return tuple(seen)
+
+    def documents(self) -> Iterator[Document]:
+        """The results in order, each once."""
+        reader, query = self._reader, self._query
+        overlay = reader.overlay() if reader.is_past else {}
+        if len(self.plans) == 1 and not overlay:
+            return self._ordered(self.plans[0], self._checked(self.plans[0]))
+        key = compile_order(query)
+        sources = [self._ordered(plan, self._checked(plan)) for plan in self.plans]
+        if overlay:
+            check = _full_check(query)
+            found = [
+                document
+                for document in overlay.values()
+                if document is not None and check(document)
+            ]
+            sources.append(iter(sorted(found, key=key)))
+        merged = heapq.merge(*sources, key=key)
+        return (next(group) for _, group in itertools.groupby(merged, key=key))
+
+    def _checked(self, plan: Plan) -> Iterator[Document]:
+        """The plan's candidates that are results, at the version read."""
+        source = plan.run(self._reader, self.examined)
+        overlay = self._reader.overlay() if self._reader.is_past else {}
+        if overlay:
+            source = (document for document in source if document.name not in overlay)
+        return source if plan.exact else filter(_full_check(self._query), source)
+
+    def _ordered(self, plan: Plan, source: Iterator[Document]) -> Iterator[Document]:
+        if plan.ordered:
+            return source
+        key = compile_order(self._query)
+        if self._wanted is not None:
+            return iter(heapq.nsmallest(self._wanted, source, key=key))
+        return iter(sorted(source, key=key))
+
+
+def _full_check(query: Query) -> Predicate:
+    matches = compile_filter(query)
+    if query.start_at is None and query.end_at is None:
+        return matches
+    within = within_cursors(query)
+    return lambda document: matches(document) and within(document)
+
+
+def run_scan(scan: Scan, offset: int, limit: int | None) -> tuple[list[Document], int]:
+    """The documents after an offset, up to a limit, and how many the offset passed."""
+    with contextlib.closing(_generator(scan.documents())) as documents:
+        skipped = sum(1 for _ in itertools.islice(documents, offset)) if offset else 0
+        return list(itertools.islice(documents, limit)), skipped
+
+
+def _generator(documents: Iterator[Document]) -> Generator[Document, None, None]:
+    yield from documents

@@ -1,0 +1,348 @@
+"""The document store: what the surfaces and the realtime room call.
+
+Every method takes the caller, and asks access inside the unit of work that reads or writes. Source of the
+methods' semantics: ``listen-and-write`` §4 to §6.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from baas.access.principal import Principal
+from baas.db.commit_clock import CommitClock, wall_clock_micros
+from baas.db.unit import Database, Tx
+from baas.documents import transactions as transaction_rules
+from baas.documents.access import Access
+from baas.documents.catalogue import Catalogue
+from baas.documents.change_feed import ChangeFeed
+from baas.documents.indexes import IndexCatalogue
+from baas.documents.options import DocumentOptions
+from baas.documents.projection import projected
+from baas.documents.reader import Reader
+from baas.documents.results import ExplainOptions, QueryResult, Read
+from baas.documents.scan import Scan, run_scan
+from baas.documents.transactions import Transaction, Transactions
+from baas.documents.writer import Writer
+from baas.errors import Aborted, ApiError, InvalidArgument
+from baas.model.canonical import canonicalize
+from baas.model.document import Document
+from baas.model.paths import DatabaseId, DocumentName
+from baas.model.query import LATEST, Consistency, Query, TransactionOptions
+from baas.model.values import Timestamp
+from baas.model.write import Commit, CommitResult, Write, WriteResult
+
+T = TypeVar("T")
+
+_FUTURE_ALLOWANCE = 60_000_000
+"""Microseconds by which a caller's clock may be ahead of ours."""
+
+
+class DocumentStore:
+    """Documents of all databases of one server."""
+
+    def __init__(
+        self,
+        database: Database,
+        access: Access,
+        options: DocumentOptions | None = None,
+        *,
+        now: Callable[[], int] = wall_clock_micros,
+    ) -> None:
+        """``now`` gives microseconds since the epoch."""
+        self._database = database
+        self._access = access
+        self._options = options or DocumentOptions()
+        self._now = now
+        self._catalogue = Catalogue(now())
+        self._indexes = IndexCatalogue()
+        self._transactions = Transactions(self._options, time.monotonic)
+        self.changes = ChangeFeed(self._catalogue)
+        self._writer = Writer(
+            self._catalogue, self._indexes, CommitClock(now), self.changes, access
+        )
+
+    # Writes
+
+    async def commit(self, commit: Commit, principal: Principal) -> CommitResult:
+        """Make all writes at one time, in order, or none of them.
+
+        Raises:
+            PermissionDenied: the caller may not make one of them.
+            NotFound, AlreadyExists, FailedPrecondition: a precondition does not hold.
+            InvalidArgument: a write is malformed, or the transaction is unknown or has expired.
+            Aborted: the transaction lost against another commit; to be retried as a whole.
+        """
+        self._check_writes(commit.database, commit.writes, self._options.max_writes)
+        if not commit.writes:
+            return await self._commit_nothing(commit, principal)
+        if commit.transaction is None:
+            return await self._database.write(
+                lambda tx: self._writer.commit(tx, commit.database, commit.writes, principal)
+            )
+        transaction = self._transactions.use(commit.transaction, commit.database, principal)
+        return await self._commit_transaction(transaction, commit, principal)
+
+    async def _commit_nothing(self, commit: Commit, principal: Principal) -> CommitResult:
+        """A commit without writes. What its transaction read was of one version: there is no conflict."""
+        if commit.transaction is not None:
+            transaction = self._transactions.use(commit.transaction, commit.database, principal)
+            self._transactions.finish(transaction)
+        version = await self.read_at_version(commit.database, lambda reader: reader.version)
+        return CommitResult(version, ())
+
+    async def _commit_transaction(
+        self, transaction: Transaction, commit: Commit, principal: Principal
+    ) -> CommitResult:
+        if transaction.read_only:
+            raise InvalidArgument("A read-only transaction cannot write.")
+
+        def validate(tx: Tx) -> None:
+            entry = self._catalogue.database_for_write(tx, commit.database)
+            transaction_rules.validate(tx, self._catalogue, entry, transaction)
+
+        aborted = False
+        try:
+            self._transactions.check_turn(transaction)
+            return await self._database.write(
+                lambda tx: self._writer.commit(
+                    tx, commit.database, commit.writes, principal, validate
+                )
+            )
+        except Aborted:
+            aborted = True
+            raise
+        finally:
+            self._transactions.finish(transaction, aborted=aborted)
+
+    async def batch_write(
+        self, database: DatabaseId, writes: Sequence[Write], principal: Principal
+    ) -> list[WriteResult | ApiError]:
+        """Make each write by itself; answers its result or its error, in order.
+
+        Raises:
+            InvalidArgument: two writes are to one document, or there are too many.
+        """
+        self._check_writes(database, writes, self._options.max_batch_writes)
+        if len({write.name for write in writes}) < len(writes):
+            raise InvalidArgument("A batch write may write each document only once.")
+
+        async def one(write: Write) -> WriteResult | ApiError:
+            try:
+                result = await self._database.write(
+                    lambda tx: self._writer.commit(tx, database, (write,), principal)
+                )
+            except ApiError as error:
+                return error
+            return result.write_results[0]
+
+        return await asyncio.gather(*map(one, writes))
+
+    @staticmethod
+    def _check_writes(database: DatabaseId, writes: Sequence[Write], limit: int) -> None:
+        if len(writes) > limit:
+            raise InvalidArgument(f"At most {limit} writes are allowed in one request.")
+        for write in writes:
+            if write.name.database != database:
+                raise InvalidArgument(
+                    f"Document {write.name.name[:200]} is not in database {database.name}."
+                )
+
+    # Reads
+
+    async def get(
+        self, name: DocumentName, principal: Principal, *, consistency: Consistency = LATEST
+    ) -> Read[Document | None]:
+        """One document, ``None`` if it does not exist.
+
+        Raises:
+            PermissionDenied: the caller may not read it.
+        """
+        found = await self.batch_get(name.database, (name,), principal, consistency=consistency)
+        return Read(found.value[0][1], found.read_time, found.transaction)
+
+    async def batch_get(
+        self,
+        database: DatabaseId,
+        names: Sequence[DocumentName],
+        principal: Principal,
+        *,
+        consistency: Consistency = LATEST,
+    ) -> Read[list[tuple[DocumentName, Document | None]]]:
+        """Several documents at one version, each name once, in order of first mention.
+
+        Raises:
+            PermissionDenied: the caller may not read one of them.
+            InvalidArgument: too many, or of another database.
+        """
+        if len(names) > self._options.max_batch_get:
+            raise InvalidArgument(
+                f"At most {self._options.max_batch_get} documents can be read at once."
+            )
+
+        def unit(reader: Reader) -> list[tuple[DocumentName, Document | None]]:
+            found = []
+            for name in dict.fromkeys(names):
+                document = reader.get(name)
+                self._access.check_get(
+                    database, principal, name, document, reader.get, self._request_time(reader)
+                )
+                found.append((name, document))
+            return found
+
+        def note(
+            transaction: Transaction, found: list[tuple[DocumentName, Document | None]]
+        ) -> None:
+            for name, document in found:
+                transaction.note_document(name, document)
+
+        return await self._read(database, consistency, principal, unit, note)
+
+    async def run_query(
+        self,
+        query: Query,
+        principal: Principal,
+        *,
+        consistency: Consistency = LATEST,
+        explain: ExplainOptions | None = None,
+    ) -> QueryResult:
+        """Run a structured query.
+
+        Raises:
+            PermissionDenied: it cannot be proven that the caller may read all it could return.
+            InvalidArgument: the query breaks a rule or limit.
+        """
+        canonical = canonicalize(query)
+
+        def unit(reader: Reader) -> tuple[list[Document], int]:
+            self._access.check_query(principal, canonical, reader.get, self._request_time(reader))
+            wanted = None if canonical.limit is None else canonical.offset + canonical.limit
+            scan = Scan(reader, canonical, wanted)
+            return run_scan(scan, canonical.offset, canonical.limit)
+
+        read = await self._read(
+            query.database,
+            consistency,
+            principal,
+            unit,
+            lambda transaction, _: transaction.note_query(canonical),
+        )
+        documents, skipped = read.value
+        return QueryResult(
+            projected(documents, canonical.select), read.read_time, read.transaction, skipped
+        )
+
+    async def read_at_version(self, database: DatabaseId, unit: Callable[[Reader], T]) -> T:
+        """Run a function over one version of a database, in one unit of work.
+
+        For the realtime room: the :class:`Reader` tells its version and epoch, gets documents, and knows
+        the changes since a version; :func:`query_reader` runs a canonical query over it. Access is not asked.
+        """
+        return await self._database.read(
+            lambda tx: unit(Reader(tx, self._catalogue, self._indexes, database))
+        )
+
+    # Transactions
+
+    async def begin(
+        self, database: DatabaseId, options: TransactionOptions, principal: Principal
+    ) -> bytes:
+        """Begin a transaction; answers its id. One that retries another waits for its turn.
+
+        Raises:
+            InvalidArgument, FailedPrecondition: the read time cannot be used.
+            ResourceExhausted: too many are open.
+        """
+        transaction = await self._begin(database, options, principal)
+        if transaction.version is None:
+            transaction.version = await self.read_at_version(
+                database, lambda reader: reader.version
+            )
+        return transaction.id
+
+    async def rollback(
+        self, database: DatabaseId, transaction: bytes, principal: Principal
+    ) -> None:
+        """End a transaction without writing. An unknown or finished one is no error."""
+        self._transactions.rollback(transaction, database, principal)
+
+    async def _begin(
+        self, database: DatabaseId, options: TransactionOptions, principal: Principal
+    ) -> Transaction:
+        if options.read_time is not None:
+            await self._await_version(database, options.read_time)
+        return await self._transactions.begin(database, options, principal)
+
+    # How reads are run
+
+    async def _read(
+        self,
+        database: DatabaseId,
+        consistency: Consistency,
+        principal: Principal,
+        unit: Callable[[Reader], T],
+        note: Callable[[Transaction, T], None],
+    ) -> Read[T]:
+        """Run a unit at the version that the caller asks for, and note in the transaction what it read."""
+        transaction: Transaction | None = None
+        at: Timestamp | None = None
+        begun: bytes | None = None
+        if consistency.transaction is not None:
+            transaction = self._transactions.use(consistency.transaction, database, principal)
+        elif consistency.new_transaction is not None:
+            transaction = await self._begin(database, consistency.new_transaction, principal)
+            begun = transaction.id
+        elif consistency.read_time is not None:
+            at = consistency.read_time
+            await self._await_version(database, at)
+        if transaction is not None:
+            at = transaction.version
+
+        def run(tx: Tx) -> tuple[T, Timestamp]:
+            reader = Reader(tx, self._catalogue, self._indexes, database, at)
+            return unit(reader), reader.version
+
+        try:
+            value, version = await self._database.read(run)
+        except BaseException:
+            if begun is not None and transaction is not None:
+                self._transactions.finish(transaction)  # its id is never told to anyone
+            raise
+        if transaction is not None:
+            transaction.version = transaction.version or version
+            note(transaction, value)
+        return Read(value, version, begun)
+
+    async def _await_version(self, database: DatabaseId, version: Timestamp) -> None:
+        """Make sure that no commit at or before a version is still to come.
+
+        Raises:
+            InvalidArgument: the version lies in the future.
+        """
+        now = self._now()
+        if version.micros > now + _FUTURE_ALLOWANCE:
+            raise InvalidArgument("The requested read time is in the future.")
+        latest = await self.read_at_version(database, lambda reader: reader.latest)
+        if version <= latest:
+            return
+        if version.micros > now:
+            await asyncio.sleep((version.micros - now) / 1_000_000)
+        # commits take their times in the writer's order: those after this empty unit take later ones
+        await self._database.write(lambda tx: None)
+
+    def _request_time(self, reader: Reader) -> Timestamp:
+        """``request.time`` of a read."""
+        return Timestamp(max(self._now(), reader.version.micros))
+
+
+def query_reader(reader: Reader, canonical: Query) -> list[Document]:
+    """The whole documents that a canonical query means at the reader's version, in order.
+
+    Its offset and limit hold; its projection is left aside, as listeners need it.
+    """
+    wanted = None if canonical.limit is None else canonical.offset + canonical.limit
+    scan = Scan(reader, replace(canonical, select=None), wanted)
+    return run_scan(scan, canonical.offset, canonical.limit)[0]
