@@ -1,0 +1,300 @@
+"""The auth service: accounts, ways in, tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from baas.access.principal import Principal, PrincipalKind
+from baas.auth import accounts, sessions, validation
+from baas.auth.accounts import ANONYMOUS, PASSWORD, Account
+from baas.auth.claims import seconds, sign_in_provider
+from baas.auth.context import AuthContext, Caller, SignedIn, check_standing, tenant_of
+from baas.auth.errors import AuthError
+from baas.auth.options import AuthOptions, Scope
+from baas.auth.secret_box import SecretBox
+from baas.db.unit import Database, Tx
+from baas.errors import Unauthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What a user changes of the own account. ``None`` leaves a field, "" removes it."""
+
+    display_name: str | None = None
+    photo_url: str | None = None
+    email: str | None = None
+    password: str | None = None
+    unlink: tuple[str, ...] = ()
+    """Providers to be forgotten."""
+
+
+class AuthService:
+    """What anybody may ask for with their own credentials.
+
+    Errors that Identity Toolkit names are :class:`AuthError`; a full queue is ``ResourceExhausted``.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        options: AuthOptions,
+        secrets: SecretBox,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.context = AuthContext(database, options, secrets, clock)
+        self.options = options
+
+    def close(self) -> None:
+        """Stop the threads. The database is the caller's."""
+        self.context.close()
+
+    # Ways in
+
+    async def sign_up(
+        self,
+        scope: Scope,
+        *,
+        email: str,
+        password: str,
+        display_name: str = "",
+        photo_url: str = "",
+        address: str = "",
+    ) -> SignedIn:
+        """Create an account with email and password, and sign in.
+
+        Raises:
+            AuthError: EMAIL_EXISTS, INVALID_EMAIL, WEAK_PASSWORD, OPERATION_NOT_ALLOWED, ...
+        """
+        values: dict[str, Any] = {
+            "email": validation.email(email),
+            "display_name": validation.display_name(display_name) or None,
+            "photo_url": validation.photo_url(photo_url) or None,
+        }
+        validation.new_password(password)
+        await self._check_sign_up(scope, values, address)
+        values |= await self._password_values(password)
+        created = await self._create(scope, values)
+        return await self.context.issue(created, PASSWORD, is_new=True)
+
+    async def sign_up_anonymously(self, scope: Scope, *, address: str = "") -> SignedIn:
+        """Create an account that nothing but its session leads to, and sign in.
+
+        Raises:
+            AuthError: ADMIN_ONLY_OPERATION, TOO_MANY_ATTEMPTS_TRY_LATER.
+        """
+        await self._check_sign_up(scope, {}, address)
+        return await self.context.issue(await self._create(scope, {}), ANONYMOUS, is_new=True)
+
+    async def sign_in(
+        self, scope: Scope, *, email: str, password: str, address: str = ""
+    ) -> SignedIn:
+        """Sign in with email and password. Takes as long for an unknown address as for a wrong password.
+
+        Raises:
+            AuthError: INVALID_LOGIN_CREDENTIALS (EMAIL_NOT_FOUND and INVALID_PASSWORD without protection
+                against enumeration), USER_DISABLED, TOO_MANY_ATTEMPTS_TRY_LATER.
+        """
+        name = validation.email(email)
+        limits = self.context.limits
+        subjects = [
+            limits.account(scope, PASSWORD, name),
+            limits.address(PASSWORD, address),
+        ]
+
+        def find(tx: Tx) -> Account | None:
+            limits.check(tx, subjects, self.context.now_ms())
+            return accounts.by_email(tx, scope, name)
+
+        account = await self.context.database.read(find)
+        encoded = account.password_hash if account else None
+        if not await self.context.passwords.verify(password, encoded) or account is None:
+            await self.context.write(lambda tx: limits.fail(tx, subjects, self.context.now_ms()))
+            raise self._wrong_credentials(account)
+        await self.context.write(lambda tx: limits.clear(tx, subjects[:1]))
+        account = await self._upgrade_hash(account, password)
+        return await self.context.issue(account, PASSWORD)
+
+    async def refresh(self, refresh_token: str) -> tuple[SignedIn, Scope]:
+        """A fresh ID token, and the refresh token to use next time.
+
+        Raises:
+            AuthError: INVALID_REFRESH_TOKEN, TOKEN_EXPIRED, USER_DISABLED, USER_NOT_FOUND.
+        """
+        context = self.context
+        now_ms = context.now_ms()
+        grace_ms = self.options.refresh_grace_s * 1_000
+
+        def unit(tx: Tx) -> tuple[Account, sessions.Session, str] | None:
+            found = sessions.exchange(tx, refresh_token, now_ms=now_ms, grace_ms=grace_ms)
+            if found is None:
+                return None  # no error: what ended the session must last
+            session, following = found
+            account = accounts.by_key(tx, session.account_key)
+            check_standing(account, {"auth_time": session.auth_time})
+            assert account is not None
+            return accounts.update(tx, account, last_refresh_at=now_ms), session, following
+
+        exchanged = await context.write(unit)
+        if exchanged is None:
+            raise AuthError("INVALID_REFRESH_TOKEN")
+        account, session, following = exchanged
+        id_token = await context.id_token(
+            account, session.sign_in_provider, session.claims, session.auth_time
+        )
+        lifetime = self.options.id_token_lifetime_s
+        return SignedIn(account, id_token, following, lifetime), account.scope
+
+    # The own account
+
+    async def lookup(self, scope: Scope, id_token: str) -> Account:
+        """The account of an ID token.
+
+        Raises:
+            AuthError: INVALID_ID_TOKEN, TOKEN_EXPIRED, USER_DISABLED, USER_NOT_FOUND.
+        """
+        return (await self.context.caller(scope, id_token)).account
+
+    async def update(
+        self, scope: Scope, id_token: str, change: ProfileChange
+    ) -> tuple[Account, SignedIn | None]:
+        """Change the own account; with new tokens, if the change ended the old ones.
+
+        Raises:
+            AuthError: EMAIL_EXISTS, WEAK_PASSWORD, CREDENTIAL_TOO_OLD_LOGIN_AGAIN,
+                OPERATION_NOT_ALLOWED (the address must be verified before it is changed), ...
+        """
+        caller = await self.context.caller(scope, id_token)
+        values = self._profile_values(change)
+        sensitive = change.password is not None or (
+            change.email is not None and values["email"] != caller.account.email
+        )
+        if sensitive:
+            self._check_sensitive(caller, values)
+        if change.password is not None:
+            validation.new_password(change.password)
+            values |= await self._password_values(change.password)
+
+        def unit(tx: Tx) -> Account:
+            changed = accounts.update(tx, caller.account, **values)
+            for provider in change.unlink:
+                accounts.unlink(tx, changed, provider)
+            if sensitive:
+                now_s = self.context.now_ms() // 1_000
+                sessions.end_all(tx, changed.key)
+                changed = accounts.update(tx, changed, valid_since=now_s)
+            return accounts.update(tx, changed)
+
+        changed = await self.context.write(unit)
+        if not sensitive:
+            return changed, None
+        provider = PASSWORD if change.password else sign_in_provider(caller.claims)
+        signed_in = await self.context.issue(changed, provider)
+        return signed_in.account, signed_in
+
+    async def delete(self, scope: Scope, id_token: str) -> None:
+        """Delete the own account.
+
+        Raises:
+            AuthError: CREDENTIAL_TOO_OLD_LOGIN_AGAIN, and as for :meth:`lookup`.
+        """
+        caller = await self.context.caller(scope, id_token)
+        self.context.check_recent(caller)
+        await self.context.write(lambda tx: accounts.delete(tx, caller.account))
+
+    # Tokens
+
+    async def verify_id_token(
+        self, token: str, project: str, *, check_revoked: bool = False
+    ) -> Principal:
+        """Who shows this ID token.
+
+        Raises:
+            Unauthenticated: forged, expired, another project's; with ``check_revoked`` also revoked, or of a
+                user who is disabled or gone.
+        """
+        claims = await self.context.tokens.verify_id_token(token, project)
+        if check_revoked:
+            try:
+                await self.context.caller(Scope(project, tenant_of(claims)), token)
+            except AuthError as error:
+                raise Unauthenticated(f"The ID token holds no more: {error.code}.") from error
+        return Principal(
+            PrincipalKind.USER,
+            uid=str(claims["sub"]),
+            claims=claims,
+            project=project,
+            expires_at=seconds(claims, "exp"),
+        )
+
+    # Inside
+
+    def _wrong_credentials(self, account: Account | None) -> AuthError:
+        if self.options.email_enumeration_protection:
+            return AuthError("INVALID_LOGIN_CREDENTIALS")
+        return AuthError("INVALID_PASSWORD" if account else "EMAIL_NOT_FOUND")
+
+    async def _check_sign_up(self, scope: Scope, values: dict[str, Any], address: str) -> None:
+        if not self.options.allow_sign_up:
+            raise AuthError("ADMIN_ONLY_OPERATION")
+        per_hour = self.options.limits.sign_ups_per_hour
+
+        def unit(tx: Tx) -> None:
+            accounts.check_free(tx, scope, None, values)
+            if address:
+                now_ms = self.context.now_ms()
+                self.context.limits.spend(tx, "sign-up", address, per_hour, now_ms)
+
+        await self.context.write(unit)
+
+    async def _create(self, scope: Scope, values: dict[str, Any]) -> Account:
+        return await self.context.write(
+            lambda tx: accounts.insert(tx, scope, self.context.now_ms(), **values)
+        )
+
+    async def _password_values(self, password: str) -> dict[str, Any]:
+        return {
+            "password_hash": await self.context.passwords.hash(password),
+            "password_updated_at": self.context.now_ms(),
+        }
+
+    async def _upgrade_hash(self, account: Account, password: str) -> Account:
+        encoded = account.password_hash or ""
+        if not self.context.passwords.needs_upgrade(encoded):
+            return account
+        fresh = await self.context.passwords.hash(password)
+
+        def unit(tx: Tx) -> Account:
+            current = accounts.by_key(tx, account.key)
+            if current is None or current.password_hash != encoded:
+                return account  # changed meanwhile: that password counts
+            return accounts.update(tx, current, password_hash=fresh)
+
+        return await self.context.write(unit)
+
+    def _profile_values(self, change: ProfileChange) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        if change.display_name is not None:
+            values["display_name"] = validation.display_name(change.display_name) or None
+        if change.photo_url is not None:
+            values["photo_url"] = validation.photo_url(change.photo_url) or None
+        if change.email is not None:
+            values["email"] = validation.email(change.email)
+        if PASSWORD in change.unlink:
+            values |= {"password_hash": None, "password_updated_at": None}
+        if "phone" in change.unlink:
+            values["phone_number"] = None
+        return values
+
+    def _check_sensitive(self, caller: Caller, values: dict[str, Any]) -> None:
+        self.context.check_recent(caller)
+        if "email" not in values or values["email"] == caller.account.email:
+            return
+        if caller.account.email and self.options.email_enumeration_protection:
+            raise AuthError(
+                "OPERATION_NOT_ALLOWED", "Please verify the new email before changing email."
+            )
+        values["email_verified"] = False
