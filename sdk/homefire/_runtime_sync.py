@@ -1,0 +1,92 @@
+"""What differs between the synchronous SDK and its asynchronous source, in one place.
+
+The same names as in :mod:`homefire._runtime`, for the generated modules of :mod:`homefire.sync`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+from homefire._runtime import logger
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+Callback: TypeAlias = Callable[[T], None]
+Function: TypeAlias = Callable[[A], T]
+
+JOIN_SECONDS = 5.0
+
+
+class Lock:
+    """A lock for ``with``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def sleep(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
+def invoke(callback: Callback[T], value: T) -> None:
+    """Call a callback to its end."""
+    callback(value)
+
+
+def invoke_logged(callback: Callback[T], value: T) -> None:
+    """Call an app's callback; what it raises is logged, for it must not break the SDK's own work."""
+    try:
+        callback(value)
+    except Exception:
+        logger.exception("A callback raised an exception")
+
+
+class Background:
+    """Keeps what was started for a caller who does not wait for it: a thread each."""
+
+    def __init__(self) -> None:
+        self._threads: set[threading.Thread] = set()
+
+    @staticmethod
+    def available() -> bool:
+        """Whether something can be started now."""
+        return True
+
+    def start(self, work: Callable[[], None]) -> threading.Thread:
+        """Start some work in a thread of its own; its exceptions are logged."""
+        thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+        self._threads.add(thread)
+        thread.start()
+        return thread
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do a short piece of work: at once."""
+        work()
+
+    def close(self) -> None:
+        """Wait for the end of what is running, the caller's own thread excepted."""
+        for thread in list(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(JOIN_SECONDS)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            logger.exception("Work in the background has failed")
+        finally:
+            self._threads.discard(threading.current_thread())
+
+
+__all__ = ["Background", "Callback", "Function", "Lock", "invoke", "invoke_logged", "logger", "sleep"]

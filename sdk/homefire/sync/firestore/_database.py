@@ -1,0 +1,254 @@
+"""A database of an app, and the documents and collections in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from homefire._runtime_sync import Background
+from homefire._transport.net import normal_host
+from homefire.errors import FirestoreError
+from homefire.firestore._constraints import QueryConstraint
+from homefire.firestore._listen_host_sync import ListenHost
+from homefire.firestore._paths import auto_id, split_path
+from homefire.firestore._query_builder import extend
+from homefire.firestore._query_spec import QuerySpec
+from homefire.firestore._values import ReferenceValue
+from homefire.sync.app import FirebaseApp, get_app
+from homefire.sync.firestore._rest import RestClient
+
+DEFAULT_DATABASE = "(default)"
+
+Unsubscribe: TypeAlias = Callable[[], None]
+
+
+class Firestore:
+    """A database; had by :func:`get_firestore`."""
+
+    def __init__(self, app: FirebaseApp, database_id: str) -> None:
+        self.app = app
+        self.database_id = database_id
+        self._name = f"projects/{app._options.project_id}/databases/{database_id}"
+        self._rest = RestClient(app, self._name)
+        self._background = Background()
+        self._listeners = ListenHost(self._listen_url, self._rest.token)
+        app._token_observers.append(self._listeners.token_changed)
+
+    def __repr__(self) -> str:
+        return f"Firestore(app={self.app.name!r}, database_id={self.database_id!r})"
+
+    @property
+    def _documents(self) -> str:
+        return f"{self._name}/documents"
+
+    def _listen_url(self) -> str:
+        host = self._rest.host
+        return f"ws{host.removeprefix('http')}/v1/{self._name}/listen"
+
+    def _reference(self, name: str) -> DocumentReference:
+        """A document of this or another database, by its full name."""
+        return DocumentReference(self, name)
+
+    def _close(self) -> None:
+        observers = self.app._token_observers
+        if self._listeners.token_changed in observers:
+            observers.remove(self._listeners.token_changed)
+        self._listeners.close()
+        self._background.close()
+
+
+class Query:
+    """A question for documents; narrowed by :func:`query`."""
+
+    def __init__(self, firestore: Firestore, spec: QuerySpec) -> None:
+        self.firestore = firestore
+        self._spec = spec
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Query)
+            and self.firestore is other.firestore
+            and self._spec == other._spec
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._spec.parent, self._spec.collection_id))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._spec.collection_id!r})"
+
+
+class CollectionReference(Query):
+    """A collection, by its path; as a query it is all of its documents."""
+
+    def __init__(self, firestore: Firestore, segments: tuple[str, ...]) -> None:
+        if len(segments) % 2 == 0:
+            raise FirestoreError(
+                "invalid-argument",
+                f"A collection's path has an odd number of segments, not {'/'.join(segments)!r}.",
+            )
+        parent = "/".join((firestore._documents, *segments[:-1]))
+        super().__init__(firestore, QuerySpec(parent, segments[-1]))
+        self._segments = segments
+
+    @property
+    def id(self) -> str:
+        """The last segment of the path."""
+        return self._segments[-1]
+
+    @property
+    def path(self) -> str:
+        """The path from the database's root."""
+        return "/".join(self._segments)
+
+    @property
+    def parent(self) -> DocumentReference | None:
+        """The document that the collection lies in, if any."""
+        if len(self._segments) == 1:
+            return None
+        return self.firestore._reference(self._spec.parent)
+
+
+class DocumentReference(ReferenceValue):
+    """A document, by its path, whether it exists or not."""
+
+    __slots__ = ("firestore",)
+
+    def __init__(self, firestore: Firestore, name: str) -> None:
+        super().__init__(name)
+        self.firestore = firestore
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, DocumentReference)
+            and self.firestore is other.firestore
+            and self._name == other._name
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __repr__(self) -> str:
+        return f"DocumentReference({self.path!r})"
+
+    @property
+    def id(self) -> str:
+        """The last segment of the path."""
+        return self._name.rsplit("/", 1)[1]
+
+    @property
+    def path(self) -> str:
+        """The path from the database's root."""
+        return self._name.split("/documents/", 1)[1]
+
+    @property
+    def parent(self) -> CollectionReference:
+        """The collection that the document lies in."""
+        return CollectionReference(self.firestore, tuple(self.path.split("/")[:-1]))
+
+
+def get_firestore(
+    app: FirebaseApp | None = None, database_id: str = DEFAULT_DATABASE
+) -> Firestore:
+    """A database of an app; of the default app, and its default database, if none is given."""
+    app = app or get_app()
+    if not database_id or "/" in database_id:
+        raise FirestoreError(
+            "invalid-argument", f"Not a database's id: {database_id!r}."
+        )
+    return app._service("firestore", database_id, lambda: Firestore(app, database_id))
+
+
+class _FixedToken:
+    """Somebody whom a test pretends to be."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def get_token(self, force_refresh: bool = False) -> str | None:
+        """The token as given."""
+        return self._token
+
+
+def connect_firestore_emulator(
+    firestore: Firestore, host: str, port: int, *, mock_user_token: str | None = None
+) -> None:
+    """Use another server for documents than the app's ``host``; call it before anything else.
+
+    ``mock_user_token`` is shown in place of the signed-in user's token, for tests.
+    """
+    try:
+        firestore._rest.host = normal_host(f"{host}:{port}")
+    except ValueError as error:
+        raise FirestoreError("invalid-argument", str(error)) from error
+    if mock_user_token is not None:
+        firestore._rest.token_source = _FixedToken(mock_user_token)
+
+
+def terminate(firestore: Firestore) -> None:
+    """End all listeners of a database and close its connection."""
+    firestore._close()
+
+
+def collection(
+    parent: Firestore | CollectionReference | DocumentReference,
+    path: str,
+    *path_segments: str,
+) -> CollectionReference:
+    """The collection at a path below a database, a document, or (``path/to/doc/c``) a collection."""
+    segments = split_path(path, *path_segments)
+    if isinstance(parent, Firestore):
+        return CollectionReference(parent, segments)
+    return CollectionReference(parent.firestore, (*parent.path.split("/"), *segments))
+
+
+def collection_group(firestore: Firestore, collection_id: str) -> Query:
+    """All collections of that id, wherever they lie."""
+    if not collection_id or "/" in collection_id:
+        raise FirestoreError(
+            "invalid-argument",
+            f"A collection group is named by a plain id, not {collection_id!r}.",
+        )
+    return Query(
+        firestore, QuerySpec(firestore._documents, collection_id, all_descendants=True)
+    )
+
+
+def doc(
+    parent: Firestore | CollectionReference | DocumentReference,
+    path: str | None = None,
+    *path_segments: str,
+) -> DocumentReference:
+    """The document at a path; in a collection without a path, one with a new id."""
+    if path is None:
+        if not isinstance(parent, CollectionReference):
+            raise FirestoreError("invalid-argument", "doc() needs a path here.")
+        path = auto_id()
+    segments = split_path(path, *path_segments)
+    firestore = parent if isinstance(parent, Firestore) else parent.firestore
+    if not isinstance(parent, Firestore):
+        segments = (*parent.path.split("/"), *segments)
+    if len(segments) % 2:
+        raise FirestoreError(
+            "invalid-argument",
+            f"A document's path has an even number of segments, not {'/'.join(segments)!r}.",
+        )
+    return firestore._reference("/".join((firestore._documents, *segments)))
+
+
+def query(base: Query, *constraints: QueryConstraint) -> Query:
+    """The query narrowed, ordered or limited further."""
+    return Query(base.firestore, extend(base._spec, constraints))
+
+
+def ref_equal(
+    left: DocumentReference | CollectionReference,
+    right: DocumentReference | CollectionReference,
+) -> bool:
+    """Whether two references mean the same place."""
+    return left == right
+
+
+def query_equal(left: Query, right: Query) -> bool:
+    """Whether two queries ask the same."""
+    return left == right

@@ -1,0 +1,175 @@
+"""What reads and listeners give: documents and results at one time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from homefire.firestore._codec import decode_fields, decode_time, decode_value
+from homefire.firestore._paths import FieldPath, to_field_path
+from homefire.firestore._view import (
+    ChangeType,
+    SnapshotBase,
+    ViewSnapshot,
+    WatchDocument,
+    wire_field,
+)
+from homefire.sync.firestore._database import DocumentReference, Query
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMetadata:
+    """``from_cache``: the server could not be asked just then. The SDK keeps no writes back, so
+    ``has_pending_writes`` is always false."""
+
+    has_pending_writes: bool = False
+    from_cache: bool = False
+
+
+class DocumentSnapshot(SnapshotBase):
+    """A document as it was at some time, or the fact that it did not exist."""
+
+    __slots__ = ("metadata", "ref")
+
+    def __init__(
+        self,
+        ref: DocumentReference,
+        document: WatchDocument | None,
+        metadata: SnapshotMetadata | None = None,
+    ) -> None:
+        super().__init__(ref._name, document)
+        self.ref = ref
+        self.metadata = metadata or SnapshotMetadata()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.ref.path!r}, exists={self.exists()})"
+
+    @property
+    def id(self) -> str:
+        """The document's id."""
+        return self.ref.id
+
+    @property
+    def create_time(self) -> datetime | None:
+        """When the document was made."""
+        return (
+            None if self._document is None else self._time(self._document.create_time)
+        )
+
+    @property
+    def update_time(self) -> datetime | None:
+        """When the document last changed."""
+        return (
+            None if self._document is None else self._time(self._document.update_time)
+        )
+
+    def exists(self) -> bool:
+        """Whether there was such a document."""
+        return self._document is not None
+
+    def data(self) -> dict[str, Any] | None:
+        """The fields, as the caller's own copy; ``None`` where the document did not exist."""
+        if self._document is None:
+            return None
+        return decode_fields(self._document.fields, self.ref.firestore._reference)
+
+    def get(self, field_path: str | FieldPath) -> Any:
+        """One field's value; ``None`` where there is none."""
+        if self._document is None:
+            return None
+        value = wire_field(self._document.fields, to_field_path(field_path).canonical)
+        return (
+            None
+            if value is None
+            else decode_value(value, self.ref.firestore._reference)
+        )
+
+    @staticmethod
+    def _time(text: str | None) -> datetime | None:
+        return None if text is None else decode_time(text)
+
+
+class QueryDocumentSnapshot(DocumentSnapshot):
+    """A document in a query's result: it exists."""
+
+    __slots__ = ()
+
+    def data(self) -> dict[str, Any]:
+        """The fields, as the caller's own copy."""
+        data = super().data()
+        assert data is not None
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """What happened to one document; an index is -1 where the document is not in that result."""
+
+    type: ChangeType
+    doc: QueryDocumentSnapshot
+    old_index: int
+    new_index: int
+
+
+class QuerySnapshot:
+    """A query's result at one time."""
+
+    def __init__(
+        self,
+        query: Query,
+        documents: Sequence[WatchDocument],
+        view: ViewSnapshot | None = None,
+    ) -> None:
+        self.query = query
+        self.metadata = SnapshotMetadata(from_cache=view.from_cache if view else False)
+        self._view = view
+        self.docs: list[QueryDocumentSnapshot] = [
+            self._snapshot(item) for item in documents
+        ]
+
+    def __repr__(self) -> str:
+        return f"QuerySnapshot({self.query!r}, size={self.size})"
+
+    def __iter__(self) -> Iterator[QueryDocumentSnapshot]:
+        return iter(self.docs)
+
+    def __len__(self) -> int:
+        return len(self.docs)
+
+    @property
+    def size(self) -> int:
+        """How many documents there are."""
+        return len(self.docs)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are none."""
+        return not self.docs
+
+    def for_each(self, callback: Callable[[QueryDocumentSnapshot], object]) -> None:
+        """Call back with each document, in order."""
+        for snapshot in self.docs:
+            callback(snapshot)
+
+    def doc_changes(self) -> list[DocumentChange]:
+        """What changed since the listener's last snapshot; all is added in the first."""
+        if self._view is None:
+            return [
+                DocumentChange("added", item, -1, at)
+                for at, item in enumerate(self.docs)
+            ]
+        return [
+            DocumentChange(
+                change.type,
+                self._snapshot(change.document),
+                change.old_index,
+                change.new_index,
+            )
+            for change in self._view.changes
+        ]
+
+    def _snapshot(self, document: WatchDocument) -> QueryDocumentSnapshot:
+        ref = self.query.firestore._reference(document.name)
+        return QueryDocumentSnapshot(ref, document, self.metadata)

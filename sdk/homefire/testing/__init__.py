@@ -1,0 +1,1 @@
+"""Testing security rules in Python."""
