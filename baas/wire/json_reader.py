@@ -15,8 +15,9 @@ import orjson
 
 from baas.errors import InvalidArgument
 from baas.model.values import Timestamp
-from baas.wire.json_values import BadField, decode_base64, decode_int64
+from baas.wire.json_values import decode_base64, decode_int64
 from baas.wire.timestamps import parse_timestamp
+from baas.wire.value_checks import BadField
 
 E = TypeVar("E")
 _SNAKE: Final = re.compile(r"_([a-z0-9])")

@@ -38,7 +38,7 @@ from baas.wire.checks import (
 )
 from baas.wire.json_queries import parse_aggregations, parse_query
 from baas.wire.json_reader import JsonObject
-from baas.wire.json_values import BadField, decode_fields_object, decode_value
+from baas.wire.json_values import decode_fields_object, decode_value
 from baas.wire.requests import (
     BatchGetRequest,
     BatchWriteRequest,
@@ -53,6 +53,7 @@ from baas.wire.requests import (
     RunQueryRequest,
     WriteStreamRequest,
 )
+from baas.wire.value_checks import BadField
 
 _WRITE: Final = frozenset(
     ("update", "delete", "verify", "transform", "updateMask", "updateTransforms", "currentDocument")

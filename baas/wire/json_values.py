@@ -15,8 +15,7 @@ from typing import Any, Final
 import orjson
 
 from baas.errors import InvalidArgument
-from baas.model.limits import MAX_VALUE_DEPTH, MAX_VECTOR_DIMENSIONS, check_field_name
-from baas.model.paths import DocumentName, format_field_path
+from baas.model.limits import MAX_VALUE_DEPTH, check_field_name
 from baas.model.values import (
     INT64_MAX,
     INT64_MIN,
@@ -28,8 +27,16 @@ from baas.model.values import (
     Vector,
 )
 from baas.wire.timestamps import format_timestamp, parse_timestamp
+from baas.wire.value_checks import (
+    VECTOR_TYPE,
+    BadField,
+    array_in_array,
+    checked_geopoint,
+    checked_reference,
+    map_or_vector,
+    too_deep,
+)
 
-VECTOR_TYPE: Final = "__vector__"
 _INTEGER = re.compile(r"-?\d{1,20}", re.ASCII)
 _DOUBLE = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _SPECIAL_DOUBLES: Final = {
@@ -38,22 +45,6 @@ _SPECIAL_DOUBLES: Final = {
     "-Infinity": float("-inf"),
 }
 _URL_SAFE: Final = str.maketrans("-_", "+/")
-
-
-class BadField(InvalidArgument):
-    """A value that cannot be taken, with the path of the field that holds it."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        self.path: tuple[str, ...] = ()
-        super().__init__(reason)
-
-    def within(self, segment: str) -> BadField:
-        """The same error, seen from one level further out."""
-        self.path = (segment, *self.path)
-        self.message = f"Field {format_field_path(self.path)[:300]}: {self.reason}"
-        self.args = (self.message,)
-        return self
 
 
 # -- in: what a client sent --------------------------------------------------------------------------
@@ -151,73 +142,6 @@ def decode_double(raw: object) -> float:
             if abs(number) != float("inf"):
                 return number
     raise BadField('a number, "NaN", "Infinity" or "-Infinity" is expected.')
-
-
-def checked_geopoint(latitude: float, longitude: float) -> GeoPoint:
-    """A geopoint within the allowed degrees.
-
-    Raises:
-        InvalidArgument: outside of them.
-    """
-    if not -90.0 <= latitude <= 90.0:
-        raise BadField(f"latitude {latitude} is outside the permitted range -90 to 90.")
-    if not -180.0 <= longitude <= 180.0:
-        raise BadField(f"longitude {longitude} is outside the permitted range -180 to 180.")
-    return GeoPoint(latitude, longitude)
-
-
-def checked_reference(name: str) -> Reference:
-    """A reference to a well-formed document name.
-
-    Raises:
-        InvalidArgument: not the full name of a document.
-    """
-    try:
-        DocumentName.parse(name)
-    except InvalidArgument as error:
-        raise BadField(error.message) from None
-    return Reference(name)
-
-
-def map_or_vector(fields: Fields) -> Value:
-    """The decoded map, or the vector that it stands for (``__type__`` is ``__vector__``).
-
-    Raises:
-        InvalidArgument: ``__type__`` is there, but the map is not a vector.
-    """
-    if "__type__" not in fields:
-        return fields
-    components = fields.get("value")
-    if fields["__type__"] != VECTOR_TYPE or len(fields) != 2 or type(components) is not list:
-        raise BadField("names that match __.*__ are reserved: '__type__' belongs to vectors alone.")
-    return checked_vector(components)
-
-
-def checked_vector(components: list[Any]) -> Vector:
-    """A vector of 1 to 2048 doubles.
-
-    Raises:
-        InvalidArgument: of another length, or with other values.
-    """
-    if not components:
-        raise BadField("a vector must not have zero length.")
-    if len(components) > MAX_VECTOR_DIMENSIONS:
-        raise BadField(f"a vector may have at most {MAX_VECTOR_DIMENSIONS} dimensions.")
-    if any(type(component) is not float for component in components):
-        raise BadField("a vector must only contain values of type 'double'.")
-    return Vector(tuple(components))
-
-
-def too_deep() -> BadField:
-    """The error for a value that lies below more than 20 maps and arrays."""
-    return BadField(
-        f"nested too deeply: at most {MAX_VALUE_DEPTH} levels of maps and arrays are allowed."
-    )
-
-
-def array_in_array() -> BadField:
-    """The error for an array that is directly an element of an array."""
-    return BadField("an array cannot directly contain an array: wrap the inner one in a map.")
 
 
 def _decode_map_value(raw: object, depth: int) -> Value:
