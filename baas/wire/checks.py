@@ -176,3 +176,24 @@ def checked_partition_count(count: int) -> int:
     if count <= 0:
         raise InvalidArgument("partitionCount must be greater than 0.")
     return count
+
+
+def checked_up_to(up_to: int | None) -> int | None:
+    """The bound of a count.
+
+    Raises:
+        InvalidArgument: not positive.
+    """
+    if up_to is not None and up_to <= 0:
+        raise InvalidArgument("count.upTo must be greater than 0.")
+    return up_to
+
+
+def check_written_once(writes: Sequence[Write]) -> None:
+    """Refuse a batch write that writes to one document twice.
+
+    Raises:
+        InvalidArgument: it does.
+    """
+    if len({write.name for write in writes}) != len(writes):
+        raise InvalidArgument("A batch write must not write to one document more than once.")

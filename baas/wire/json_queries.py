@@ -16,7 +16,6 @@ from baas.model.query import (
     FieldFilter,
     Filter,
     FindNearest,
-    Operator,
     Order,
     Query,
 )
@@ -24,38 +23,20 @@ from baas.model.values import Value, Vector
 from baas.wire.checks import (
     check_filter_depth,
     checked_filter,
+    checked_up_to,
     field_path,
     named_aggregations,
     parent_path,
 )
+from baas.wire.enums import (
+    COMPOSITE_OPERATORS,
+    DIRECTIONS,
+    FIELD_OPERATORS,
+    MEASURES,
+    UNARY_OPERATORS,
+)
 from baas.wire.json_reader import JsonObject
 from baas.wire.json_values import decode_double, decode_value
-
-FIELD_OPERATORS: Final = {
-    1: Operator.LESS_THAN,
-    2: Operator.LESS_THAN_OR_EQUAL,
-    3: Operator.GREATER_THAN,
-    4: Operator.GREATER_THAN_OR_EQUAL,
-    5: Operator.EQUAL,
-    6: Operator.NOT_EQUAL,
-    7: Operator.ARRAY_CONTAINS,
-    8: Operator.IN,
-    9: Operator.ARRAY_CONTAINS_ANY,
-    10: Operator.NOT_IN,
-}
-UNARY_OPERATORS: Final = {
-    2: Operator.IS_NAN,
-    3: Operator.IS_NULL,
-    4: Operator.IS_NOT_NAN,
-    5: Operator.IS_NOT_NULL,
-}
-COMPOSITE_OPERATORS: Final = {1: "AND", 2: "OR"}
-DIRECTIONS: Final = {1: Direction.ASCENDING, 2: Direction.DESCENDING}
-MEASURES: Final = {
-    1: DistanceMeasure.EUCLIDEAN,
-    2: DistanceMeasure.COSINE,
-    3: DistanceMeasure.DOT_PRODUCT,
-}
 
 _QUERY: Final = frozenset(
     (
@@ -191,9 +172,7 @@ def _parse_aggregation(message: JsonObject) -> Aggregation:
     if kind is None:
         raise InvalidArgument("An aggregation must be one of count, sum and avg.")
     if kind == "count":
-        up_to = message.child("count", _COUNT).int64("upTo")
-        if up_to is not None and up_to <= 0:
-            raise InvalidArgument("count.upTo must be greater than 0.")
+        up_to = checked_up_to(message.child("count", _COUNT).int64("upTo"))
         return Aggregation(alias, AggregationKind.COUNT, up_to=up_to)
     path = _parse_field(message.child(kind, _AGGREGATE_FIELD), "field")
     return Aggregation(alias, AggregationKind(kind), path)

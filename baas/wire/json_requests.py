@@ -28,6 +28,7 @@ from baas.model.write import (
     WriteKind,
 )
 from baas.wire.checks import (
+    check_written_once,
     checked_name,
     checked_page_size,
     checked_partition_count,
@@ -180,8 +181,7 @@ def parse_batch_write(
     message = JsonObject(raw, _BATCH_WRITE, "", strict=strict)
     database = parse_database(message, database)
     writes = parse_writes(message.items("writes"), database, strict=strict)
-    if len({write.name for write in writes}) != len(writes):
-        raise InvalidArgument("A batch write must not write to one document more than once.")
+    check_written_once(writes)
     return BatchWriteRequest(database, writes, message.labels("labels"))
 
 

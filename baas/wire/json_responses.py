@@ -102,21 +102,22 @@ def batch_write_response(results: Iterable[WriteResult | ApiError]) -> bytes:
 
 
 def batch_get_element(
-    found: Document | DocumentName,
-    read_time: Timestamp,
+    found: Document | DocumentName | None,
+    read_time: Timestamp | None,
     *,
     mask: Mask | None = None,
     transaction: bytes | None = None,
 ) -> bytes:
-    """One ``BatchGetDocumentsResponse``: a document, or the name of one that is missing."""
+    """One ``BatchGetDocumentsResponse``: a document, a missing one's name, or a new transaction alone."""
     message: dict[str, Any] = {}
     if transaction is not None:
         message["transaction"] = encode_base64(transaction)
     if isinstance(found, Document):
         message["found"] = document_fragment(found, mask)
-    else:
+    elif found is not None:
         message["missing"] = found.name
-    message["readTime"] = format_timestamp(read_time)
+    if read_time is not None:
+        message["readTime"] = format_timestamp(read_time)
     return orjson.dumps(message)
 
 
