@@ -1,8 +1,8 @@
 """Security rules: both languages, evaluation, proofs of queries, coverage and test suites. No I/O.
 
-    ruleset = compile_rules(text)
-    decision = ruleset.evaluate(Request(...), lookups)      # one document
-    decision = ruleset.prove(ListRequest(...), lookups)     # a query
+ruleset = compile_rules(text)
+decision = ruleset.evaluate(Request(...), lookups)      # one document
+decision = ruleset.prove(ListRequest(...), lookups)     # a query
 """
 
 from rules.coverage import Coverage

@@ -49,7 +49,9 @@ class Checker:
             self._error(f"Duplicate function name: {decl.name}.", decl.span)
         for service in self.program.file.services:
             if service.name not in _KNOWN_SERVICES:
-                self._warn(f"Unknown service '{service.name}': its rules grant nothing here.", service.span)
+                self._warn(
+                    f"Unknown service '{service.name}': its rules grant nothing here.", service.span
+                )
         for info in self.program.functions:
             self._function(info)
         for block in self.program.blocks:
@@ -109,7 +111,9 @@ class Checker:
         root = _ROOTS.get(block.service)
         if root and block.match.allows and not _reaches(block.path, root):
             expected = "/".join(part or "{…}" for part in root)
-            self._warn(f"The path never matches: {block.service} paths begin with /{expected}.", span)
+            self._warn(
+                f"The path never matches: {block.service} paths begin with /{expected}.", span
+            )
 
     def _allow(self, allow: tree.Allow, block: Block) -> None:
         for method, span in zip(allow.methods, allow.method_spans, strict=True):
@@ -130,7 +134,11 @@ class Checker:
     def _list_lookups(self, node: tree.Expr, scope: Scope) -> None:
         """A lookup that depends on each document can never be proven for a query."""
         for part in tree.walk(node):
-            if isinstance(part, tree.Call) and part.name in _LOOKUPS and scope.function(part.name) is None:
+            if (
+                isinstance(part, tree.Call)
+                and part.name in _LOOKUPS
+                and scope.function(part.name) is None
+            ):
                 if any(_is_resource(inner) for arg in part.args for inner in tree.walk(arg)):
                     self._warn(
                         f"{part.name}() by a field of the document: a query passes only where it "
@@ -196,7 +204,11 @@ class Checker:
                     self._operator(node)
 
     def _name(self, node: tree.Name, scope: Scope, names: set[str]) -> None:
-        known = node.name in names or node.name in GLOBAL_VARIABLES or scope.capture(node.name) is not None
+        known = (
+            node.name in names
+            or node.name in GLOBAL_VARIABLES
+            or scope.capture(node.name) is not None
+        )
         if not known and node.name not in NAMESPACES:
             self._warn(f"Invalid variable name: {node.name}.", node.span)
 
@@ -217,7 +229,10 @@ class Checker:
         if builtin is None:
             self._warn(f"Invalid function name: {node.name}.", node.span)
         elif len(node.args) != 1:
-            self._warn(f"Invalid number of arguments for {node.name}: {len(node.args)}, expected 1.", node.span)
+            self._warn(
+                f"Invalid number of arguments for {node.name}: {len(node.args)}, expected 1.",
+                node.span,
+            )
 
     def _method(self, node: tree.MethodCall, scope: Scope, names: set[str]) -> None:
         receiver = node.receiver
@@ -240,7 +255,9 @@ class Checker:
             try:
                 Pattern(node.value)
             except InvalidPattern:
-                self._error(f"Invalid regular expression pattern. Pattern: {node.value}.", node.span)
+                self._error(
+                    f"Invalid regular expression pattern. Pattern: {node.value}.", node.span
+                )
 
     def _operator(self, node: tree.Expr) -> None:
         """Operands whose types are known from the text alone and do not fit."""

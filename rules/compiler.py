@@ -48,7 +48,6 @@ _OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
 }
 
 
-
 class CompiledFunction:
     """A user's function, compiled in the scope where it was declared."""
 
@@ -219,7 +218,11 @@ class ExpressionCompiler:
         left, cost_left = self.compile(node.left)
         right, cost_right = self.compile(node.right)
         cost = cost_left + cost_right + 1
-        if isinstance(node.right, tree.Literal) and not self._instrument and node.right.value is None:
+        if (
+            isinstance(node.right, tree.Literal)
+            and not self._instrument
+            and node.right.value is None
+        ):
             return _null_test(left, node.op == "=="), cost
         if node.op == "==":
             return _equals(left, right), cost

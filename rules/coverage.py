@@ -89,9 +89,7 @@ class Coverage:
         """A page with the source; hovering over an expression shows its values."""
         ran, total = self.summary(roots)
         body = "".join(self._marked(source, roots))
-        return _PAGE.format(
-            name=html.escape(source.file_name), ran=ran, total=total, body=body
-        )
+        return _PAGE.format(name=html.escape(source.file_name), ran=ran, total=total, body=body)
 
     def _marked(self, source: Source, roots: Sequence[tree.Expr]) -> Iterator[str]:
         text, at = source.text, 0

@@ -6,7 +6,13 @@ from rules import tree
 from rules.builtins.namespaces import LOOKUP_FUNCTIONS
 from rules.scopes import FunctionInfo, Scope
 
-_REQUEST_PARTS = {"auth": "auth", "time": "time", "resource": "new_resource", "query": "query", "path": "path"}
+_REQUEST_PARTS = {
+    "auth": "auth",
+    "time": "time",
+    "resource": "new_resource",
+    "query": "query",
+    "path": "path",
+}
 _EVERYTHING = frozenset({"auth", "time", "new_resource", "query", "path"})
 
 

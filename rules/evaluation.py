@@ -63,15 +63,20 @@ class _Code:
         for block in program.blocks:
             made: dict[str, list[Statement]] = {}
             for allow in block.match.allows:
-                statement = self._statement(allow, ExpressionCompiler(block.scope, functions, {}, instrument),
-                                            finder.of_condition(allow.condition, block.scope))
+                statement = self._statement(
+                    allow,
+                    ExpressionCompiler(block.scope, functions, {}, instrument),
+                    finder.of_condition(allow.condition, block.scope),
+                )
                 for method in _expanded(allow.methods):
                     made.setdefault(method, []).append(statement)
             for method, statements in made.items():
                 uses = frozenset().union(*(one.uses for one in statements))
                 self._index(block.service, method).add(block.path, _Group(tuple(statements), uses))
 
-    def _statement(self, allow: tree.Allow, compiler: ExpressionCompiler, uses: frozenset[str]) -> Statement:
+    def _statement(
+        self, allow: tree.Allow, compiler: ExpressionCompiler, uses: frozenset[str]
+    ) -> Statement:
         if allow.condition is None:
             return Statement(allow, None, 0, allow.span.start, uses)
         run, cost = compiler.compile(allow.condition)
@@ -172,7 +177,11 @@ class MatchRuleset(Ruleset):
 
     def _judge(self, request: Request, session: LookupSession, tracer: Tracer | None) -> Judge:
         candidates = self.candidates(
-            request.service, request.method, request.database, request.path, traced=tracer is not None
+            request.service,
+            request.method,
+            request.database,
+            request.path,
+            traced=tracer is not None,
         )
         runtime = runtime_for(request, session, tracer)
         verdict, problem = run_statements(candidates.items, runtime)
@@ -311,7 +320,9 @@ def _function_bodies(program: Program) -> dict[tree.Call, tree.Expr]:
     places = [(info.decl.result, info.scope) for info in program.functions]
     places += [(let.value, info.scope) for info in program.functions for let in info.decl.lets]
     for block in program.blocks:
-        places += [(a.condition, block.scope) for a in block.match.allows if a.condition is not None]
+        places += [
+            (a.condition, block.scope) for a in block.match.allows if a.condition is not None
+        ]
     for root, scope in places:
         for node in tree.walk(root):
             if isinstance(node, tree.Call):

@@ -116,7 +116,10 @@ def plain(value: Value, depth: int = 8) -> Value:
     if isinstance(value, bytes):
         return value.hex()
     if type(value) is PartialMap:
-        return {**{key: plain(item, depth - 1) for key, item in value.children.items()}, "…": "unknown"}
+        return {
+            **{key: plain(item, depth - 1) for key, item in value.children.items()},
+            "…": "unknown",
+        }
     if type(value) is Abstract:
         return f"<{value.kind or 'any'} known in part>"
     if type(value) is Set:

@@ -70,7 +70,9 @@ class LookupSession:
 
     def replay(self) -> LookupSession:
         """A fresh session that answers from what this one read, and nothing else."""
-        return LookupSession(_Recorded(dict(self.budget.answers)), self._service, self._database, self._limit)
+        return LookupSession(
+            _Recorded(dict(self.budget.answers)), self._service, self._database, self._limit
+        )
 
     def dependencies(self) -> frozenset[Document]:
         """Every document whose change may change the verdict."""

@@ -13,9 +13,40 @@ MAX_EXPRESSION_DEPTH = 99
 MAX_MATCH_DEPTH = 11
 """The outermost match block and ten nested in it."""
 _HARD_MATCH_DEPTH = 50
-_RESERVED = frozenset("true false null in is if let return function match allow service".split())
+_RESERVED = frozenset(
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "is",
+        "if",
+        "let",
+        "return",
+        "function",
+        "match",
+        "allow",
+        "service",
+    ]
+)
 _TYPE_NAMES = frozenset(
-    "bool bytes duration float int latlng list map number path string timestamp set map_diff constraint".split()
+    [
+        "bool",
+        "bytes",
+        "duration",
+        "float",
+        "int",
+        "latlng",
+        "list",
+        "map",
+        "number",
+        "path",
+        "string",
+        "timestamp",
+        "set",
+        "map_diff",
+        "constraint",
+    ]
 )
 _INT_LIMIT = 2**63
 
@@ -201,7 +232,9 @@ class Parser:
         result = self.expression()
         self._accept(";")
         self._expect("}")
-        return tree.Function(name.text, tuple(parameters), tuple(lets), result, Span(start, name.end))
+        return tree.Function(
+            name.text, tuple(parameters), tuple(lets), result, Span(start, name.end)
+        )
 
     def _let(self) -> tree.Let:
         start = self._expect("let").start

@@ -77,7 +77,9 @@ class Prover:
         members = dict(self._request)
         members["path"] = Path((*root_path(query.service, query.database), *path))
         stored = resource_value(session.read_pinned(path), query.service, query.database)
-        allowed, problem = run_statements(candidates.items, Runtime(members, stored, session, tracer))
+        allowed, problem = run_statements(
+            candidates.items, Runtime(members, stored, session, tracer)
+        )
         return Judge(allowed, problem, candidates)
 
     def _judge_open(
@@ -88,9 +90,7 @@ class Prover:
         tracer: Tracer | None,
     ) -> tuple[bool, str | None]:
         document = abstract_document(part.filters, self._query.order_by)
-        return run_statements(
-            candidates.items, Runtime(self._request, document, session, tracer)
-        )
+        return run_statements(candidates.items, Runtime(self._request, document, session, tracer))
 
     def _open_candidates(self, traced: bool) -> Candidates:
         """Statements that apply to every document the query could return."""
@@ -263,5 +263,3 @@ def _with(
         contains=known.contains if contains is None else contains,
         is_nan_free=known.is_nan_free or is_nan_free,
     )
-
-

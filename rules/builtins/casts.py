@@ -10,7 +10,9 @@ from rules.types import Path, Value, type_name
 from rules.types.values import INT64_MAX, INT64_MIN
 
 _INT = re.compile(r"[+-]?\d+")
-_FLOAT = re.compile(r"[+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fFdD]?)")
+_FLOAT = re.compile(
+    r"[+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fFdD]?)"
+)
 _JAVA_SPACE = "".join(map(chr, range(0x21)))
 
 

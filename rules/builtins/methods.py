@@ -255,7 +255,12 @@ def _call_open(receiver: Abstract | PartialMap, name: str, args: Sequence[Value]
         if name == "get" and len(args) == 2:
             keys = args[0] if type(args[0]) is list else [args[0]]
             return _get_path(receiver, keys, args[1])
-    elif type(receiver) is Abstract and receiver.kind == "list" and len(args) == 1 and type(args[0]) is list:
+    elif (
+        type(receiver) is Abstract
+        and receiver.kind == "list"
+        and len(args) == 1
+        and type(args[0]) is list
+    ):
         if name == "hasAll":
             return _every(args[0], receiver.holds)
         if name == "hasAny":

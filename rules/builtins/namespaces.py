@@ -69,7 +69,11 @@ def _whole(value: float, toward: float) -> float:
 
 
 def _round(value: float) -> int:
-    return to_int(_whole(value + 0.5, -1)) if math.isfinite(value) and abs(value) < 2**52 else to_int(value)
+    return (
+        to_int(_whole(value + 0.5, -1))
+        if math.isfinite(value) and abs(value) < 2**52
+        else to_int(value)
+    )
 
 
 def _abs_int(value: int) -> int:

@@ -149,13 +149,17 @@ def compare(op: str, left: Value, right: Value) -> bool:
     """`< <= > >=` for two values of one ordered kind."""
     kind, other = type(left), type(right)
     if kind is Abstract:
-        return left.compare(op, right)
+        return bool(left.compare(op, right))
     if other is Abstract:
-        return right.compare(_FLIPPED[op], left)
+        return bool(right.compare(_FLIPPED[op], left))
     run = _COMPARISONS[op]
     if kind is other:
         if kind is str:
-            return run(utf16_key(left), utf16_key(right)) if _needs_utf16(left, right) else run(left, right)
+            return (
+                run(utf16_key(left), utf16_key(right))
+                if _needs_utf16(left, right)
+                else run(left, right)
+            )
         if kind in (int, float, bytes, Timestamp, Duration):
             return run(left, right)
     elif _are_numbers(left, right):

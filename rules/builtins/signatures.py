@@ -21,7 +21,9 @@ class Overload(NamedTuple):
         )
 
 
-def choose(label: str, overloads: Iterable[Overload], args: Sequence[Value]) -> Callable[..., Value]:
+def choose(
+    label: str, overloads: Iterable[Overload], args: Sequence[Value]
+) -> Callable[..., Value]:
     """The overload for these arguments, or the evaluation error that names what was expected."""
     names = [type_name(arg) for arg in args]
     for overload in overloads:

@@ -90,14 +90,18 @@ class Abstract:
     def _above_all(self, op: str, other: Value) -> bool | None:
         strict = op == ">"
         low = self.low
-        if low is not None and _comparable(self.kind, low.value) and (
-            low.value > other or (low.value == other and not (strict and low.inclusive))
+        if (
+            low is not None
+            and _comparable(self.kind, low.value)
+            and (low.value > other or (low.value == other and not (strict and low.inclusive)))
         ):
             return True
         high = self.high
         # NaN sorts first, so a number without a lower bound may be NaN; for it every comparison is false too.
-        if high is not None and _comparable(self.kind, high.value) and (
-            high.value < other or (high.value == other and (strict or not high.inclusive))
+        if (
+            high is not None
+            and _comparable(self.kind, high.value)
+            and (high.value < other or (high.value == other and (strict or not high.inclusive)))
         ):
             return False
         return None
@@ -105,13 +109,18 @@ class Abstract:
     def _below_all(self, op: str, other: Value) -> bool | None:
         strict = op == "<"
         high = self.high
-        if high is not None and _comparable(self.kind, high.value) and not self._may_be_nan() and (
-            high.value < other or (high.value == other and not (strict and high.inclusive))
+        if (
+            high is not None
+            and _comparable(self.kind, high.value)
+            and not self._may_be_nan()
+            and (high.value < other or (high.value == other and not (strict and high.inclusive)))
         ):
             return True
         low = self.low
-        if low is not None and _comparable(self.kind, low.value) and (
-            low.value > other or (low.value == other and (strict or not low.inclusive))
+        if (
+            low is not None
+            and _comparable(self.kind, low.value)
+            and (low.value > other or (low.value == other and (strict or not low.inclusive)))
         ):
             return False
         return None

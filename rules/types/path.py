@@ -39,7 +39,9 @@ class Path:
 
     def bind(self, values: Mapping[str, object]) -> Path:
         """Fill placeholders by name. A key that names none is an evaluation error."""
-        placeholders = {p[0] for p in map(_placeholder, self.segments) if p} if self.is_template else set()
+        placeholders = (
+            {p[0] for p in map(_placeholder, self.segments) if p} if self.is_template else set()
+        )
         strange = [key for key in values if key not in placeholders]
         if strange:
             raise EvaluationError(

@@ -58,7 +58,9 @@ class Set:
         return Set._of({key: value for key, value in self._items.items() if key in other._items})
 
     def difference(self, other: Set) -> Set:
-        return Set._of({key: value for key, value in self._items.items() if key not in other._items})
+        return Set._of(
+            {key: value for key, value in self._items.items() if key not in other._items}
+        )
 
     def __repr__(self) -> str:
         return f"Set({list(self._items.values())!r})"
