@@ -148,13 +148,15 @@ class WatchAggregator:
             ):
                 if kind in message:
                     return handle(message[kind])
-        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
             raise WatchProtocolError(f"malformed message: {error!r}") from error
         return []
 
     def _target_change(self, change: Mapping[str, Any]) -> list[WatchEvent]:
         kind = change.get("targetChangeType") or "NO_CHANGE"
         kind = _TARGET_CHANGES[kind] if isinstance(kind, int) else kind
+        if kind not in _TARGET_CHANGES:
+            raise ValueError(f"unknown kind of target change: {kind}")
         ids: Sequence[int] = change.get("targetIds") or ()
         if not ids and kind == "NO_CHANGE":
             if change.get("readTime") is None:

@@ -13,6 +13,10 @@ _SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RESERVED_IN_DOTTED = re.compile(r"[~*/\[\]]")
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def auto_id() -> str:
     """A document id of 20 letters and digits, by chance unique."""
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(20))
@@ -112,7 +116,3 @@ def _quoted(segment: str) -> str:
         return segment
     escaped = segment.replace("\\", "\\\\").replace("`", "\\`")
     return f"`{escaped}`"
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
