@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from baas.api.http import error_response
-from baas.errors import ApiError, InternalError
+from baas.errors import ApiError, InternalError, InvalidArgument, NotFound, Unimplemented
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,10 @@ class Edge:
             if started:
                 raise
             await error_response(error)(scope, receive, send_with_cors)
+        except HTTPException as error:
+            if started:
+                raise
+            await error_response(_as_api_error(error))(scope, receive, send_with_cors)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
@@ -98,3 +105,32 @@ def _allow(headers: MutableHeaders, origin: str) -> None:
     headers["Access-Control-Allow-Credentials"] = "true"
     headers["Access-Control-Expose-Headers"] = EXPOSED
     headers.add_vary_header("Origin")
+
+
+class _MethodNotAllowed(Unimplemented):
+    """The path is there, for other methods."""
+
+    http_status = 405
+
+
+def _as_api_error(error: HTTPException) -> ApiError:
+    """The framework's own refusals, in Google's words."""
+    if error.status_code == 404:
+        return NotFound("There is no such method; see the documentation of the REST surfaces.")
+    if error.status_code == 405:
+        return _MethodNotAllowed("The method is not allowed on this path.")
+    return InvalidArgument(str(error.detail))
+
+
+async def render_http_exception(_request: Request, error: Exception) -> Response:
+    """A handler for FastAPI: the framework's own refusals as Google's envelope."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return error_response(_as_api_error(error))
+
+
+async def render_api_error(_request: Request, error: Exception) -> Response:
+    """A handler for FastAPI: our errors as Google's envelope."""
+    if not isinstance(error, ApiError):
+        raise error
+    return error_response(error)

@@ -1,0 +1,287 @@
+"""The composition root: the only place that knows every room. It builds them, joins them, and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp
+
+import baas
+from baas.access.authorize import Authorizer
+from baas.access.principal import OWNER
+from baas.access.releases import FIRESTORE, STORAGE, Releases
+from baas.access.rule_files import RuleFiles, RulesFileError
+from baas.api import health, identity, port
+from baas.api.edge import Edge, render_api_error, render_http_exception
+from baas.api.emulator_firestore import EmulatorControl
+from baas.api.firestore_rest import FirestoreRest
+from baas.auth.authenticator import Authenticator
+from baas.auth.options import AuthOptions
+from baas.auth.secret_box import SecretBoxError, load_secret_box
+from baas.auth.service import AuthService
+from baas.data_folder import DataFolder
+from baas.db import schema
+from baas.db.sqlite import SqliteDatabase, SqliteOptions
+from baas.documents.options import DocumentOptions
+from baas.documents.service import DocumentStore
+from baas.errors import ApiError
+from baas.model.document import Document
+from baas.model.paths import DocumentName
+from baas.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Homefire:
+    """The rooms of one server, joined."""
+
+    settings: Settings
+    database: SqliteDatabase
+    releases: Releases
+    auth: AuthService
+    documents: DocumentStore
+    app: ASGIApp
+
+    async def end_streams(self) -> None:
+        """Tell endless streams to end, so that the server can stop: clients resume elsewhere."""
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncIterator[Homefire]:
+    """Build the rooms over a locked data folder; leaving closes them in the opposite order.
+
+    Raises:
+        SettingsError: rules do not compile, or a secret or a backend cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        database = await SqliteDatabase.open(
+            folder.database,
+            SqliteOptions(readers=settings.sqlite_readers, cache_kib=settings.sqlite_cache_kib),
+        )
+        stack.push_async_callback(database.close)
+
+        releases = Releases()
+        await _load_rules(settings, releases, stack)
+        authorizer = Authorizer(releases, explain=settings.dev, open_without_rules=settings.dev)
+        auth = _auth(settings, folder, database, address)
+        stack.callback(auth.close)
+        authenticator = Authenticator(auth)
+
+        documents = DocumentStore(
+            database,
+            authorizer,
+            DocumentOptions(change_retention=float(settings.change_retention_seconds)),
+        )
+
+        async def ready() -> None:
+            await database.read(lambda tx: tx.one("SELECT 1"))
+
+        async def reset(project: str) -> None:
+            releases.withdraw(project)
+
+        routes: list[BaseRoute] = [
+            *identity.routes(auth),
+            *FirestoreRest(documents, authenticator.principal).routes(),
+        ]
+        if settings.dev:
+            routes += EmulatorControl(
+                releases, lambda d: documents.clear_database(d), reset
+            ).routes()
+        app = Edge(Router(routes, default=_described(ready)))
+        yield Homefire(settings, database, releases, auth, documents, app)
+
+
+def _described(ready: Callable[[], Awaitable[None]]) -> FastAPI:
+    """The part of the HTTP side that describes itself (OpenAPI), and the last to be asked for a path."""
+    app = FastAPI(title="Homefire", version=baas.__version__, docs_url=None, redoc_url=None)
+    app.include_router(health.router(ready))
+    app.add_exception_handler(HTTPException, render_http_exception)
+    app.add_exception_handler(ApiError, render_api_error)
+    return app
+
+
+async def _load_rules(
+    settings: Settings, releases: Releases, stack: contextlib.AsyncExitStack
+) -> None:
+    """Release what the rules files say, and keep looking at them where that is wanted."""
+    named = {FIRESTORE: settings.rules, STORAGE: settings.storage_rules}
+    files = RuleFiles({service: path for service, path in named.items() if path}, releases)
+    try:
+        files.load()
+    except RulesFileError as error:
+        raise SettingsError(str(error)) from None
+    for service, path in named.items():
+        if path is None:
+            verdict = "everyone may do everything" if settings.dev else "everything is denied"
+            log.warning("no rules for %s: %s", service, verdict)
+    if settings.rules_reload if settings.rules_reload is not None else settings.dev:
+        watching = asyncio.create_task(files.watch(), name="rules-files")
+        stack.push_async_callback(_cancelled, watching)
+
+
+def _auth(
+    settings: Settings, folder: DataFolder, database: SqliteDatabase, address: str
+) -> AuthService:
+    configured = settings.secret_key.get_secret_value() if settings.secret_key else None
+    try:
+        secrets = load_secret_box(folder.path, configured)
+    except SecretBoxError as error:
+        raise SettingsError(f"secret_key: {error}") from None
+    options = AuthOptions(
+        dev=settings.dev,
+        default_project=settings.project,
+        public_url=settings.public_url or address,
+    )
+    return AuthService(database, options, secrets)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+# Running
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, told by us when to stop, so that a stop that went well exits with status 0."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], None],
+        on_stop: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._on_stop()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn's own is a generator too
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError, FolderError, OSError: the server cannot start so.
+    """
+    with DataFolder(settings.data) as folder, contextlib.closing(_bind(settings)) as listening:
+        if schema.migrate_sqlite(folder.database):
+            log.info("the database in %s has the schema of this version now", folder.path)
+        uvicorn_loop().run(_serve(settings, folder, listening))
+
+
+def uvicorn_loop() -> asyncio.Runner:
+    """A runner on the fastest event loop at hand."""
+    if sys.platform == "win32":
+        return asyncio.Runner()
+    import uvloop
+
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Listen, before anything slow is done, so that a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"port: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from None
+    return listening
+
+
+async def _serve(settings: Settings, folder: DataFolder, listening: socket.socket) -> None:
+    address = _address(settings, listening)
+    async with opened(settings, folder, address) as homefire:
+        config = uvicorn.Config(
+            homefire.app,
+            http=port.port_protocol(None),
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.shutdown_seconds),
+            backlog=4096,
+        )
+        if settings.tls_certificate is not None:
+            config.ssl_context_factory = lambda _config, _default: _tls(settings)
+
+        def started() -> None:
+            gc.freeze()  # what start-up made stays: the collector need not look at it again
+            _announce(settings, address, folder.path)
+
+        await _Server(config, started, homefire.end_streams).serve([listening])
+    log.info("stopped")
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    assert settings.tls_certificate is not None
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"tls_certificate, tls_key: {error}") from None
+    port.offer_protocols(context)
+    return context
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"
+
+
+def _announce(settings: Settings, address: str, data: Path) -> None:
+    mode = "development mode: never expose this" if settings.dev else "production mode"
+    print(f"Homefire {baas.__version__} serves on {address} ({mode}; data in {data})", flush=True)
+
+
+def owner_lookup(documents: DocumentStore):  # type: ignore[no-untyped-def]
+    """Read a document past the rules."""
+
+    async def lookup(name: DocumentName) -> Document | None:
+        return (await documents.get(name, OWNER)).value
+
+    return lookup
