@@ -80,7 +80,7 @@ class _WebSocket:
         except ConnectionClosed as error:
             raise _closed(error) from error
         if isinstance(message, bytes):
-            raise SocketClosed(1003, "the server sent a binary frame")
+            raise SocketClosed(1006, "the server sent a binary frame")
         return message
 
     async def close(self) -> None:

@@ -236,15 +236,18 @@ class WatchClient:
     async def _keep_authenticated(self, session: _Session, token: str | None) -> None:
         while True:
             await self._until_token_is_due(session, token)
-            try:
-                fresh = await self._token(False)
-            except FirebaseError as error:
-                logger.warning("The token of the listeners cannot be renewed yet: %s", error)
-                await asyncio.sleep(self._settings.token_retry)
-                continue
+            fresh = await self._patient_token()
             if fresh != token:
                 token = fresh
                 session.send({"authenticate": {"token": token}})
+
+    async def _patient_token(self) -> str | None:
+        while True:
+            try:
+                return await self._token(False)
+            except FirebaseError as error:
+                logger.warning("The token of the listeners cannot be renewed yet: %s", error)
+                await asyncio.sleep(self._settings.token_retry)
 
     async def _until_token_is_due(self, session: _Session, token: str | None) -> None:
         expiry = None if token is None else expiry_of(token)
