@@ -25,10 +25,14 @@ from baas.access.authorize import Authorizer
 from baas.access.principal import OWNER
 from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
-from baas.api import health, identity, port
+from baas.access.storage_rights import StorageRights
+from baas.api import health, identity, port, storage_rest
 from baas.api.edge import Edge, render_api_error, render_http_exception
 from baas.api.emulator_firestore import EmulatorControl
 from baas.api.firestore_rest import FirestoreRest
+from baas.api.streams import Streams
+from baas.api.webchannel.rpcs import firestore_rpcs
+from baas.api.webchannel.surface import WebChannel
 from baas.auth.authenticator import Authenticator
 from baas.auth.options import AuthOptions
 from baas.auth.secret_box import SecretBoxError, load_secret_box
@@ -37,28 +41,34 @@ from baas.data_folder import DataFolder
 from baas.db import schema
 from baas.db.sqlite import SqliteDatabase, SqliteOptions
 from baas.documents.options import DocumentOptions
-from baas.documents.service import DocumentStore
-from baas.errors import ApiError
+from baas.documents.service import DocumentStore, query_reader
+from baas.errors import ApiError, Unavailable
 from baas.model.document import Document
 from baas.model.paths import DocumentName
+from baas.realtime.service import RealtimeService
+from baas.realtime.source import StoreSource
 from baas.settings import Settings, SettingsError
+from baas.storage.blobs.base import BlobStore
+from baas.storage.blobs.filesystem import FilesystemBlobs
+from baas.storage.buckets import Buckets
+from baas.storage.options import StorageOptions
+from baas.storage.service import StorageService
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Homefire:
-    """The rooms of one server, joined."""
+    """A server that is built and not yet listening."""
 
-    settings: Settings
-    database: SqliteDatabase
-    releases: Releases
-    auth: AuthService
-    documents: DocumentStore
     app: ASGIApp
+    streams: Streams
+    webchannel: WebChannel
 
     async def end_streams(self) -> None:
         """Tell endless streams to end, so that the server can stop: clients resume elsewhere."""
+        self.streams.close()
+        self.webchannel.close()
 
 
 @contextlib.asynccontextmanager
@@ -88,6 +98,16 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             DocumentOptions(change_retention=float(settings.change_retention_seconds)),
         )
 
+        source = StoreSource(documents, documents.changes.subscribe, query_reader)
+        realtime = RealtimeService(source, authorizer)
+        stack.push_async_callback(realtime.close)
+        releases.on_release(realtime.rules_released)
+        streams = Streams(documents, realtime, authenticator)
+        webchannel = WebChannel(firestore_rpcs(streams))
+        stack.push_async_callback(webchannel.aclose)
+
+        storage = await _storage(settings, folder, database, authorizer, documents, stack)
+
         async def ready() -> None:
             await database.read(lambda tx: tx.one("SELECT 1"))
 
@@ -95,15 +115,17 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             releases.withdraw(project)
 
         routes: list[BaseRoute] = [
-            *identity.routes(auth),
             *FirestoreRest(documents, authenticator.principal).routes(),
+            *webchannel.routes(),
+            *storage_rest.routes(storage, authenticator.principal),
+            *identity.routes(auth),
         ]
         if settings.dev:
             routes += EmulatorControl(
                 releases, lambda d: documents.clear_database(d), reset
             ).routes()
         app = Edge(Router(routes, default=_described(ready)))
-        yield Homefire(settings, database, releases, auth, documents, app)
+        yield Homefire(app, streams, webchannel)
 
 
 def _described(ready: Callable[[], Awaitable[None]]) -> FastAPI:
@@ -148,6 +170,48 @@ def _auth(
         public_url=settings.public_url or address,
     )
     return AuthService(database, options, secrets)
+
+
+async def _storage(
+    settings: Settings,
+    folder: DataFolder,
+    database: SqliteDatabase,
+    authorizer: Authorizer,
+    documents: DocumentStore,
+    stack: contextlib.AsyncExitStack,
+) -> StorageService:
+    blobs = _blobs(settings, folder)
+    try:
+        await blobs.start()
+    except Unavailable as error:
+        raise SettingsError(f"storage_url: {error.message}") from None
+    stack.push_async_callback(blobs.close)
+    options = StorageOptions(
+        project=settings.project,
+        buckets=dict.fromkeys(settings.buckets, settings.project),
+        any_bucket=settings.dev,
+        max_object_bytes=settings.max_upload_bytes,
+    )
+
+    async def lookup(name: DocumentName) -> Document | None:
+        return (await documents.get(name, OWNER)).value
+
+    rights = StorageRights(authorizer, Buckets(database, options).project_of, lookup)
+    service = StorageService(database, blobs, rights, options)
+    stack.push_async_callback(service.close)
+    return service
+
+
+def _blobs(settings: Settings, folder: DataFolder) -> BlobStore:
+    if settings.storage_url is None:
+        return FilesystemBlobs(folder.objects)
+    # Imported where it is used: the package costs a third of a second at start.
+    from baas.storage.blobs.minio import MinioBlobs, MinioOptions
+
+    try:
+        return MinioBlobs(MinioOptions.from_url(settings.storage_url.get_secret_value()))
+    except ValueError as error:
+        raise SettingsError(f"storage_url: {error}") from None
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
@@ -276,12 +340,3 @@ def _address(settings: Settings, listening: socket.socket) -> str:
 def _announce(settings: Settings, address: str, data: Path) -> None:
     mode = "development mode: never expose this" if settings.dev else "production mode"
     print(f"Homefire {baas.__version__} serves on {address} ({mode}; data in {data})", flush=True)
-
-
-def owner_lookup(documents: DocumentStore):  # type: ignore[no-untyped-def]
-    """Read a document past the rules."""
-
-    async def lookup(name: DocumentName) -> Document | None:
-        return (await documents.get(name, OWNER)).value
-
-    return lookup

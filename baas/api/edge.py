@@ -58,6 +58,9 @@ class Edge:
             await self._preflight(headers, origin, send)
             return
         started = False
+        scope["app"] = (
+            self  # with an application named, routes raise what they refuse, to be rendered here
+        )
 
         async def send_with_cors(message: Message) -> None:
             nonlocal started
