@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs the official Node SDKs that the integration tests use, into a cache outside the repository:
+# ${HOMEFIRE_CACHE:-~/.cache/homefire}/node. Does nothing when the pinned versions are there.
+set -eu
+
+manifest="$(cd "$(dirname "$0")/.." && pwd)/tests/integration/official/node/package.json"
+folder="${HOMEFIRE_CACHE:-$HOME/.cache/homefire}/node"
+
+mkdir -p "$folder"
+if [ -d "$folder/node_modules" ] && cmp -s "$manifest" "$folder/package.json"; then
+    exit 0
+fi
+cp "$manifest" "$folder/package.json.new"
+cd "$folder"
+mv package.json.new package.json
+npm install --no-audit --no-fund --no-package-lock --loglevel=error || {
+    rm -f package.json
+    exit 1
+}
