@@ -35,6 +35,9 @@ class DocumentOptions:
     contention_wait: float = 5.0
     """How long a retried transaction may wait for, and then hold, what it was aborted over."""
 
+    clear_chunk: int = 500
+    """Documents that one unit deletes when a database is cleared."""
+
     adaptive_indexes: bool = True
     index_min_examined: int = 100
     """A query that examines no more than this is good enough as it is."""

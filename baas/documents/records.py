@@ -51,3 +51,14 @@ def encoded_fields(document: Document) -> bytes:
     """The fields as they rest in the database."""
     encoded = document.encoded
     return encode_fields(document.fields) if encoded is None else encoded
+
+
+def some_names(tx: Tx, database: DatabaseId, limit: int) -> list[DocumentName]:
+    """Names of some documents of a database, in no order. For the writer."""
+    rows = tx.all(
+        "SELECT c.path, d.document_id FROM databases b"
+        " JOIN collections c ON c.database_id = b.id JOIN documents d ON d.collection_key = c.id"
+        " WHERE b.project = ? AND b.name = ? LIMIT ?",
+        (database.project, database.database, limit),
+    )
+    return [DocumentName(database, (*path.split("/"), document_id)) for path, document_id in rows]

@@ -24,13 +24,6 @@ class Read(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainOptions:
-    """Asks for the plan; with ``analyze`` the query also runs and its figures are told."""
-
-    analyze: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class ExplainMetrics:
     """How a query is run, and what running it took (``google.firestore.v1.ExplainMetrics``).
 

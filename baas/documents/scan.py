@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+from baas.documents.bounds import END, Cut, Stretch
 from baas.documents.conjunctions import conjuncts
 from baas.documents.planner import choose_plan
 from baas.documents.plans import Examined, Plan
@@ -23,15 +24,28 @@ from baas.model.query import Query
 
 class Scan:
     """One query on one version. ``query`` is in canonical form; offset and limit are the caller's matter,
-    ``wanted`` tells how many results it will take at most."""
+    ``wanted`` tells how many results it will take at most. ``after``, for queries without filters: only what
+    comes after this key of the order."""
 
-    def __init__(self, reader: Reader, query: Query, wanted: int | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        query: Query,
+        wanted: int | None = None,
+        *,
+        after: bytes | None = None,
+    ) -> None:
         self._reader = reader
         self._query = query
         self._wanted = wanted
-        self._parts = conjuncts(query)
+        self._after = after
+        parts = conjuncts(query)
+        if after is not None:
+            beyond = Stretch(Cut(after, after=True), END)
+            for part in parts:
+                part.cursors = beyond if part.cursors is None else part.cursors.both(beyond)
         indexes = reader.ready_indexes(query.collection_id)
-        self.plans: list[Plan] = [choose_plan(query, part, indexes) for part in self._parts]
+        self.plans: list[Plan] = [choose_plan(query, part, indexes) for part in parts]
         self.examined = Examined()
 
     def describe(self) -> tuple[Mapping[str, Any], ...]:
@@ -52,7 +66,7 @@ class Scan:
         key = compile_order(query)
         sources = [self._ordered(plan, self._checked(plan)) for plan in self.plans]
         if overlay:
-            check = _full_check(query)
+            check = self._check()
             found = [
                 document
                 for document in overlay.values()
@@ -68,7 +82,19 @@ class Scan:
         overlay = self._reader.overlay() if self._reader.is_past else {}
         if overlay:
             source = (document for document in source if document.name not in overlay)
-        return source if plan.exact else filter(_full_check(self._query), source)
+        return source if plan.exact else filter(self._check(), source)
+
+    def _check(self) -> Predicate:
+        """Whether a document is a result."""
+        query, after = self._query, self._after
+        matches = compile_filter(query)
+        if after is not None:
+            key = compile_order(query)
+            return lambda document: matches(document) and key(document) > after
+        if query.start_at is None and query.end_at is None:
+            return matches
+        within = within_cursors(query)
+        return lambda document: matches(document) and within(document)
 
     def _ordered(self, plan: Plan, source: Iterator[Document]) -> Iterator[Document]:
         if plan.ordered:
@@ -77,14 +103,6 @@ class Scan:
         if self._wanted is not None:
             return iter(heapq.nsmallest(self._wanted, source, key=key))
         return iter(sorted(source, key=key))
-
-
-def _full_check(query: Query) -> Predicate:
-    matches = compile_filter(query)
-    if query.start_at is None and query.end_at is None:
-        return matches
-    within = within_cursors(query)
-    return lambda document: matches(document) and within(document)
 
 
 def run_scan(scan: Scan, offset: int, limit: int | None) -> tuple[list[Document], int]:

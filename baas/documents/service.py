@@ -12,33 +12,55 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from baas.access.principal import Principal
+from baas.access.principal import OWNER, Principal
 from baas.db.commit_clock import CommitClock, wall_clock_micros
 from baas.db.unit import Database, Tx
+from baas.documents import listing, queries
 from baas.documents import transactions as transaction_rules
 from baas.documents.access import Access
+from baas.documents.aggregation import check_aggregations
 from baas.documents.catalogue import Catalogue
 from baas.documents.change_feed import ChangeFeed
 from baas.documents.indexes import IndexCatalogue
 from baas.documents.options import DocumentOptions
 from baas.documents.projection import projected
 from baas.documents.reader import Reader
-from baas.documents.results import ExplainOptions, QueryResult, Read
-from baas.documents.scan import Scan, run_scan
+from baas.documents.records import some_names
+from baas.documents.results import (
+    AggregationResult,
+    CollectionIdPage,
+    DocumentPage,
+    ExplainMetrics,
+    ListedDocument,
+    PartitionPage,
+    QueryResult,
+    Read,
+)
 from baas.documents.transactions import Transaction, Transactions
 from baas.documents.writer import Writer
-from baas.errors import Aborted, ApiError, InvalidArgument
-from baas.model.canonical import canonicalize
+from baas.errors import Aborted, ApiError, InvalidArgument, PermissionDenied
+from baas.model.canonical import canonical_id, canonicalize
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
-from baas.model.query import LATEST, Consistency, Query, TransactionOptions
-from baas.model.values import Timestamp
-from baas.model.write import Commit, CommitResult, Write, WriteResult
+from baas.model.query import (
+    LATEST,
+    Aggregation,
+    Consistency,
+    Cursor,
+    Query,
+    TransactionOptions,
+)
+from baas.model.values import Timestamp, Value
+from baas.model.write import Commit, CommitResult, Write, WriteKind, WriteResult
+from baas.wire.requests import ExplainOptions
 
 T = TypeVar("T")
 
 _FUTURE_ALLOWANCE = 60_000_000
 """Microseconds by which a caller's clock may be ahead of ours."""
+
+MAX_PARTITIONS = 1_000
+"""Cursors that one partition query gives at most."""
 
 
 class DocumentStore:
@@ -216,12 +238,13 @@ class DocumentStore:
             InvalidArgument: the query breaks a rule or limit.
         """
         canonical = canonicalize(query)
+        only_planned = explain is not None and not explain.analyze
 
-        def unit(reader: Reader) -> tuple[list[Document], int]:
-            self._access.check_query(principal, canonical, reader.get, self._request_time(reader))
-            wanted = None if canonical.limit is None else canonical.offset + canonical.limit
-            scan = Scan(reader, canonical, wanted)
-            return run_scan(scan, canonical.offset, canonical.limit)
+        def unit(reader: Reader) -> queries.Outcome | ExplainMetrics:
+            self._check_query(reader, canonical, principal)
+            if only_planned:
+                return queries.planned(reader, canonical)
+            return queries.run(reader, canonical)
 
         read = await self._read(
             query.database,
@@ -230,16 +253,199 @@ class DocumentStore:
             unit,
             lambda transaction, _: transaction.note_query(canonical),
         )
-        documents, skipped = read.value
-        return QueryResult(
-            projected(documents, canonical.select), read.read_time, read.transaction, skipped
+        outcome = read.value
+        if isinstance(outcome, ExplainMetrics):
+            return QueryResult((), read.read_time, read.transaction, 0, outcome)
+        metrics = None
+        if explain is not None:
+            count = len(outcome.documents)
+            metrics = queries.analyzed(outcome.scan, count, outcome.seconds)
+        documents = projected(outcome.documents, canonical)
+        return QueryResult(documents, read.read_time, read.transaction, outcome.skipped, metrics)
+
+    async def run_aggregation(
+        self,
+        query: Query,
+        aggregations: Sequence[Aggregation],
+        principal: Principal,
+        *,
+        consistency: Consistency = LATEST,
+        explain: ExplainOptions | None = None,
+    ) -> AggregationResult:
+        """Count, sum or average what a structured query means.
+
+        Raises:
+            PermissionDenied, InvalidArgument: as for :meth:`run_query`.
+        """
+        check_aggregations(aggregations)
+        canonical = canonicalize(query)
+        only_planned = explain is not None and not explain.analyze
+
+        def unit(reader: Reader) -> tuple[dict[str, Value], ExplainMetrics]:
+            self._check_query(reader, canonical, principal)
+            if only_planned:
+                return {}, queries.planned(reader, canonical)
+            return queries.run_aggregation(reader, canonical, aggregations)
+
+        read = await self._read(
+            query.database,
+            consistency,
+            principal,
+            unit,
+            lambda transaction, _: transaction.note_query(canonical),
         )
+        values, metrics = read.value
+        return AggregationResult(
+            values, read.read_time, read.transaction, None if explain is None else metrics
+        )
+
+    async def list_documents(
+        self,
+        database: DatabaseId,
+        parent: tuple[str, ...],
+        collection_id: str,
+        principal: Principal,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        order_by: str = "",
+        show_missing: bool = False,
+        consistency: Consistency = LATEST,
+    ) -> DocumentPage:
+        """A page of a collection's documents; with ``show_missing`` also those that only have something
+        below them. ``page_size`` 0: the default.
+
+        Raises:
+            PermissionDenied: the caller may not list the collection.
+            InvalidArgument: the order or the token is not valid.
+        """
+        query = listing.list_query(database, parent, collection_id, order_by)
+        if show_missing and order_by:
+            raise InvalidArgument("showMissing and orderBy cannot be used together.")
+        options = self._options
+        size = listing.page_size(page_size, options.default_page_size, options.max_page_size)
+        mark = repr(("documents", database.name, parent, collection_id, order_by, show_missing))
+        after = listing.position_of(mark, page_token)
+
+        def unit(reader: Reader) -> tuple[list[ListedDocument], bytes | None]:
+            self._check_query(reader, replace(query, limit=size), principal)
+            return listing.list_page(reader, query, after, size, show_missing)
+
+        read = await self._read(
+            database,
+            consistency,
+            principal,
+            unit,
+            lambda transaction, _: transaction.note_query(query),
+        )
+        entries, position = read.value
+        token = "" if position is None else listing.page_token(mark, position)
+        return DocumentPage(entries, token, read.read_time, read.transaction)
+
+    async def list_collection_ids(
+        self,
+        database: DatabaseId,
+        parent: tuple[str, ...],
+        principal: Principal,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        consistency: Consistency = LATEST,
+    ) -> CollectionIdPage:
+        """A page of the ids of the collections directly below a document, or the root.
+
+        Raises:
+            PermissionDenied: rules cannot allow this; only callers that bypass them may.
+        """
+        options = self._options
+        size = listing.page_size(page_size, options.default_page_size, options.max_page_size)
+        mark = repr(("collections", database.name, parent))
+        after = listing.position_of(mark, page_token)
+        everything = canonicalize(Query(database, parent, "", all_descendants=True))
+
+        def unit(reader: Reader) -> tuple[list[str], bytes | None]:
+            self._check_unruled(reader, everything, principal)
+            return listing.list_collections(reader, parent, after, size)
+
+        read = await self._read(
+            database,
+            consistency,
+            principal,
+            unit,
+            lambda transaction, _: transaction.note_query(everything),
+        )
+        ids, position = read.value
+        token = "" if position is None else listing.page_token(mark, position)
+        return CollectionIdPage(ids, token)
+
+    async def partition_query(
+        self,
+        query: Query,
+        principal: Principal,
+        *,
+        partition_count: int,
+        page_size: int = 0,
+        page_token: str = "",
+        consistency: Consistency = LATEST,
+    ) -> PartitionPage:
+        """Cursors that split a collection group query, for callers that bypass rules.
+
+        Raises:
+            PermissionDenied: another caller.
+            InvalidArgument: the query cannot be split.
+        """
+        canonical = canonicalize(query)
+        listing.check_partition_query(canonical)
+        size = listing.page_size(page_size, MAX_PARTITIONS, MAX_PARTITIONS)
+        mark = repr(("partitions", canonical_id(canonical), partition_count))
+        done = int.from_bytes(listing.position_of(mark, page_token) or b"", "big")
+
+        def unit(reader: Reader) -> list[Cursor]:
+            self._check_unruled(reader, canonical, principal)
+            return listing.partitions(reader, canonical, min(partition_count, MAX_PARTITIONS))
+
+        read = await self._read(
+            query.database,
+            consistency,
+            principal,
+            unit,
+            lambda transaction, _: transaction.note_query(canonical),
+        )
+        end = done + size
+        more = end < len(read.value)
+        token = listing.page_token(mark, end.to_bytes(4, "big")) if more else ""
+        return PartitionPage(read.value[done:end], token)
+
+    def _check_query(self, reader: Reader, canonical: Query, principal: Principal) -> None:
+        self._access.check_query(principal, canonical, reader.get, self._request_time(reader))
+
+    def _check_unruled(self, reader: Reader, canonical: Query, principal: Principal) -> None:
+        """Whether the caller may do what no rule can allow."""
+        if not principal.bypasses_rules:
+            raise PermissionDenied("Missing or insufficient permissions.")
+        self._check_query(reader, canonical, principal)
+
+    # For the realtime room, and for whoever runs the server
+
+    async def clear_database(self, database: DatabaseId) -> None:
+        """Delete every document, by ordinary commits: listeners see it. For development."""
+
+        def unit(tx: Tx) -> int:
+            names = some_names(tx, database, self._options.clear_chunk)
+            if names:
+                deletes = [Write(WriteKind.DELETE, name) for name in names]
+                self._writer.commit(tx, database, deletes, OWNER)
+            return len(names)
+
+        while await self._database.write(unit):
+            pass
 
     async def read_at_version(self, database: DatabaseId, unit: Callable[[Reader], T]) -> T:
         """Run a function over one version of a database, in one unit of work.
 
         For the realtime room: the :class:`Reader` tells its version and epoch, gets documents, and knows
-        the changes since a version; :func:`query_reader` runs a canonical query over it. Access is not asked.
+        the changes since a version; ``queries.query_reader`` runs a canonical query over it. Access is not
+        asked.
         """
         return await self._database.read(
             lambda tx: unit(Reader(tx, self._catalogue, self._indexes, database))
@@ -336,13 +542,3 @@ class DocumentStore:
     def _request_time(self, reader: Reader) -> Timestamp:
         """``request.time`` of a read."""
         return Timestamp(max(self._now(), reader.version.micros))
-
-
-def query_reader(reader: Reader, canonical: Query) -> list[Document]:
-    """The whole documents that a canonical query means at the reader's version, in order.
-
-    Its offset and limit hold; its projection is left aside, as listeners need it.
-    """
-    wanted = None if canonical.limit is None else canonical.offset + canonical.limit
-    scan = Scan(reader, replace(canonical, select=None), wanted)
-    return run_scan(scan, canonical.offset, canonical.limit)[0]

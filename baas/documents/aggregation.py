@@ -1,0 +1,110 @@
+"""Count, sum and average over the results of a query.
+
+Source: ``listen-and-write`` §5 "RunAggregationQuery", and Firestore's documented rules: what is no number is
+left out of sums and averages, a sum of integers is an integer unless it overflows, NaN makes NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from baas.errors import InvalidArgument
+from baas.model.canonical import check_field_path
+from baas.model.document import Document
+from baas.model.field_access import get_field
+from baas.model.limits import MAX_AGGREGATIONS
+from baas.model.paths import FieldPath
+from baas.model.query import Aggregation, AggregationKind
+from baas.model.values import INT64_MAX, INT64_MIN, Value
+
+
+def check_aggregations(aggregations: Sequence[Aggregation]) -> None:
+    """Check what is asked for.
+
+    Raises:
+        InvalidArgument: none, too many, two of one alias, or one that is malformed.
+    """
+    if not aggregations:
+        raise InvalidArgument("An aggregation query needs at least one aggregation.")
+    if len(aggregations) > MAX_AGGREGATIONS:
+        raise InvalidArgument(
+            f"The maximum number of aggregations allowed in an aggregation query is "
+            f"{MAX_AGGREGATIONS}."
+        )
+    if len({aggregation.alias for aggregation in aggregations}) < len(aggregations):
+        raise InvalidArgument("Two aggregations have the same alias.")
+    for aggregation in aggregations:
+        if aggregation.kind is AggregationKind.COUNT:
+            if aggregation.up_to is not None and aggregation.up_to <= 0:
+                raise InvalidArgument("count.upTo must be greater than zero.")
+        elif aggregation.field_path is None:
+            raise InvalidArgument(f"{aggregation.kind.value} needs a field.")
+        else:
+            check_field_path(aggregation.field_path)
+
+
+def only_counts(aggregations: Sequence[Aggregation]) -> bool:
+    """Whether no document needs to be looked into."""
+    return all(aggregation.kind is AggregationKind.COUNT for aggregation in aggregations)
+
+
+def enough(aggregations: Sequence[Aggregation]) -> int | None:
+    """How many results suffice to answer; ``None``: all."""
+    bounds = [aggregation.up_to for aggregation in aggregations]
+    known = [bound for bound in bounds if bound is not None]
+    return max(known) if only_counts(aggregations) and len(known) == len(bounds) else None
+
+
+def aggregate(
+    documents: Iterable[Document], aggregations: Sequence[Aggregation]
+) -> dict[str, Value]:
+    """The values by alias."""
+    paths = {
+        aggregation.field_path for aggregation in aggregations if aggregation.field_path is not None
+    }
+    totals = {path: _Total() for path in paths}
+    count = 0
+    for document in documents:
+        count += 1
+        for path, total in totals.items():
+            total.add(get_field(document.fields, path))
+    return {aggregation.alias: _value(aggregation, totals, count) for aggregation in aggregations}
+
+
+def _value(aggregation: Aggregation, totals: dict[FieldPath, _Total], count: int) -> Value:
+    if aggregation.kind is AggregationKind.COUNT or aggregation.field_path is None:
+        return count if aggregation.up_to is None else min(count, aggregation.up_to)
+    total = totals[aggregation.field_path]
+    return total.sum() if aggregation.kind is AggregationKind.SUM else total.average()
+
+
+class _Total:
+    """The numbers of one field."""
+
+    def __init__(self) -> None:
+        self._integers = 0
+        self._doubles = 0.0
+        self._has_doubles = False
+        self._count = 0
+
+    def add(self, value: object) -> None:
+        if type(value) is int:
+            self._integers += value
+        elif type(value) is float:
+            self._doubles += value
+            self._has_doubles = True
+        else:
+            return
+        self._count += 1
+
+    def sum(self) -> Value:
+        if self._has_doubles:
+            return self._integers + self._doubles
+        if INT64_MIN <= self._integers <= INT64_MAX:
+            return self._integers
+        return float(self._integers)
+
+    def average(self) -> Value:
+        if not self._count:
+            return None
+        return (self._integers + self._doubles) / self._count

@@ -1,0 +1,90 @@
+"""A canonical query on one version: documents, what it took, and how it was planned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from baas.documents.aggregation import aggregate, enough
+from baas.documents.nearest import nearest
+from baas.documents.reader import Reader
+from baas.documents.results import ExplainMetrics
+from baas.documents.scan import Scan, run_scan
+from baas.model.document import Document
+from baas.model.query import Aggregation, Query
+from baas.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What running a query gave. ``scan`` knows the plans and what they examined."""
+
+    documents: list[Document]
+    skipped: int
+    scan: Scan
+    seconds: float
+
+    @property
+    def returned(self) -> int:
+        """Results that the scan gave, those that the offset passed included."""
+        return len(self.documents) + self.skipped
+
+
+def run(reader: Reader, canonical: Query) -> Outcome:
+    """The whole documents that a query means, in its order. Its projection is left to the caller."""
+    began = time.perf_counter()
+    if canonical.find_nearest is not None:
+        scan = Scan(reader, canonical)
+        found, skipped = nearest(scan.documents(), canonical), 0
+    else:
+        scan = Scan(reader, canonical, wanted(canonical))
+        found, skipped = run_scan(scan, canonical.offset, canonical.limit)
+    return Outcome(found, skipped, scan, time.perf_counter() - began)
+
+
+def run_aggregation(
+    reader: Reader, canonical: Query, aggregations: Sequence[Aggregation]
+) -> tuple[dict[str, Value], ExplainMetrics]:
+    """The values of aggregations over what a query means, by alias, and what it took."""
+    began = time.perf_counter()
+    bound = enough(aggregations)
+    if bound is not None:
+        limit = canonical.limit
+        canonical = replace(canonical, limit=bound if limit is None else min(limit, bound))
+    outcome = run(reader, canonical)
+    values = aggregate(outcome.documents, aggregations)
+    return values, analyzed(outcome.scan, 1, time.perf_counter() - began)
+
+
+def wanted(canonical: Query) -> int | None:
+    """How many results the query takes from its scan at most."""
+    return None if canonical.limit is None else canonical.offset + canonical.limit
+
+
+def query_reader(reader: Reader, canonical: Query) -> list[Document]:
+    """For listeners: the whole documents that a canonical query means at the reader's version, in order.
+
+    Its offset and limit hold; its projection is left aside.
+    """
+    return run(reader, replace(canonical, select=None)).documents
+
+
+def planned(reader: Reader, canonical: Query) -> ExplainMetrics:
+    """How a query would be run."""
+    return ExplainMetrics(Scan(reader, canonical, wanted(canonical)).describe())
+
+
+def analyzed(scan: Scan, results: int, seconds: float) -> ExplainMetrics:
+    """How a query was run, and what it took."""
+    examined = scan.examined
+    return ExplainMetrics(
+        scan.describe(),
+        results_returned=results,
+        read_operations=max(1, examined.documents),
+        execution_seconds=seconds,
+        debug_stats={
+            "documents_scanned": str(examined.documents),
+            "index_entries_scanned": str(examined.entries),
+        },
+    )
