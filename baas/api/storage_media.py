@@ -1,0 +1,185 @@
+"""Objects' bytes as HTTP answers: ranges, conditions, and headers that keep content from running as ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from baas.api.storage_ranges import (
+    ByteRange,
+    http_date,
+    not_modified,
+    parse_range,
+    range_applies,
+)
+from baas.storage.downloads import Download
+from baas.storage.model import StoredObject
+from baas.storage.service import StorageService
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 60.0
+"""Seconds that a client may take no byte of what is sent to it."""
+
+# what a browser would run in a page of its own: HTML, anything of XML (SVG, XSLT), and pages in parts
+_ACTIVE = re.compile(r"(?i)\s*(text/html|text/xml|application/xml|text/xsl|[^;]*\+xml|multipart/)")
+_POLICY = (
+    "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'"
+)
+
+
+class StreamResponse(Response):
+    """A body of known length from an iterator, which is closed whatever happens."""
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], length: int, status: int, headers: Mapping[str, str]
+    ) -> None:
+        self._chunks = chunks
+        self._length = length
+        super().__init__(None, status, dict(headers))
+        self.headers["content-length"] = str(length)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send({**start, "headers": self.raw_headers})
+            async for chunk in self._chunks:
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            # leaving without the last piece makes the server cut the connection: the client sees it
+            log.info("a download was cut: its client took nothing for %g s", SEND_TIMEOUT)
+            raise ConnectionAbortedError("the client is too slow") from None
+        finally:
+            await cast(Any, self._chunks).aclose()
+
+
+async def media_response(
+    service: StorageService, request: Request, look: Any, extra: Mapping[str, str] | None = None
+) -> Response:
+    """Answer with an object's bytes: all, a range, none of them (HEAD, 304), or where they are (302).
+
+    ``look``: an asynchronous function that finds the :class:`Download`, again if it has to.
+
+    Raises:
+        PreconditionFailed, RangeNotSatisfiable; whatever ``look`` raises.
+    """
+    wanted: list[ByteRange | None] = [None]
+
+    def start_end(download: Download) -> tuple[int, int]:
+        stored = download.stored
+        wanted[0] = None
+        if range_applies(request.headers.get("if-range"), stored.etag, stored.updated):
+            wanted[0] = parse_range(request.headers.get("range"), stored.size)
+        return (wanted[0].start, wanted[0].end) if wanted[0] else (0, stored.size)
+
+    if request.method == "HEAD" or _conditional(request) or service.options.presigned_downloads:
+        download: Download = await look()
+        headers = {**media_headers(download.stored), **(extra or {})}
+        if not_modified(request.headers, download.stored.etag, download.stored.updated):
+            return Response(status_code=304, headers=_without_content(headers))
+        if request.method == "HEAD":
+            start, end = start_end(download)
+            status = _describe_range(headers, wanted[0], download.stored.size)
+            response = Response(status_code=status, headers=headers)
+            response.headers["content-length"] = str(end - start)
+            return response
+        redirect = await _redirect(service, download)
+        if redirect is not None:
+            return redirect
+    download, chunks = await service.open(look, start_end)
+    start, end = start_end(download)
+    headers = {**media_headers(download.stored), **(extra or {})}
+    status = _describe_range(headers, wanted[0], download.stored.size)
+    return StreamResponse(chunks, end - start, status, headers)
+
+
+async def _redirect(service: StorageService, download: Download) -> Response | None:
+    if not service.options.presigned_downloads or len(download.segments) != 1:
+        return None
+    stored = download.stored
+    url = await service.blobs.presigned_url(
+        download.segments[0].blob,
+        service.options.presigned_lifetime,
+        {
+            "Content-Type": stored.settings.content_type,
+            "Content-Disposition": content_disposition(stored),
+            "Cache-Control": "private, max-age=0",
+        },
+    )
+    if url is None:
+        return None
+    return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+
+
+def media_headers(stored: StoredObject) -> dict[str, str]:
+    """The headers of a download."""
+    settings = stored.settings
+    hashes = [f"crc32c={stored.crc32c_hash}"]
+    if stored.md5_hash is not None:
+        hashes.append(f"md5={stored.md5_hash}")
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": settings.values.get("cacheControl", "private, max-age=0"),
+        "Content-Type": settings.content_type,
+        "Content-Disposition": content_disposition(stored),
+        "ETag": f'"{stored.etag}"',
+        "Last-Modified": http_date(stored.updated),
+        "X-Goog-Generation": str(stored.generation),
+        "X-Goog-Metageneration": str(stored.metageneration),
+        "X-Goog-Hash": ",".join(hashes),
+        "X-Goog-Stored-Content-Length": str(stored.size),
+        # whatever was uploaded, it is no page of this server: no guessing, no scripts, an origin of its own
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": _POLICY,
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    encoding = settings.values.get("contentEncoding", "identity")
+    if encoding != "identity":
+        headers["Content-Encoding"] = encoding
+    if "contentLanguage" in settings.values:
+        headers["Content-Language"] = settings.values["contentLanguage"]
+    return {key: _latin1(value) for key, value in headers.items()}
+
+
+def content_disposition(stored: StoredObject) -> str:
+    """How a browser shows it: as its owner said, but nothing active is ever shown in a page of its own."""
+    given = stored.settings.values.get("contentDisposition", "")
+    if not given:
+        given = f"inline; filename*=utf-8''{quote(stored.name.rpartition('/')[2], safe='')}"
+    kind, semicolon, parameters = given.partition(";")
+    shown = kind.strip().lower() in ("inline", "")
+    if shown and _ACTIVE.match(stored.settings.content_type):
+        kind = "attachment"
+    return kind + semicolon + parameters
+
+
+def _conditional(request: Request) -> bool:
+    names = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+    return any(name in request.headers for name in names)
+
+
+def _describe_range(headers: dict[str, str], wanted: ByteRange | None, size: int) -> int:
+    if wanted is None:
+        return 200
+    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.end - 1}/{size}"
+    return 206
+
+
+def _without_content(headers: Mapping[str, str]) -> dict[str, str]:
+    kept = {"etag", "cache-control", "last-modified", "x-goog-generation", "x-goog-metageneration"}
+    return {key: value for key, value in headers.items() if key.lower() in kept}
+
+
+def _latin1(value: str) -> str:
+    """A header's value: what HTTP cannot write is percent-encoded."""
+    return "".join(char if ord(char) < 0x100 else quote(char) for char in value)

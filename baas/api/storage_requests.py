@@ -1,0 +1,180 @@
+"""Reading storage requests: names in paths, bodies as streams, numbers in queries; and rendering errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from baas.access.principal import Principal
+from baas.api.http import JSONResponse, parse_object
+from baas.errors import ApiError, InternalError, InvalidArgument, NotFound
+from baas.storage.errors import ClientGone, RangeNotSatisfiable
+from baas.storage.model import Preconditions
+from baas.storage.service import StorageService
+
+log = logging.getLogger(__name__)
+
+Authenticator = Callable[[str | None, str], Awaitable[Principal]]
+"""The caller, by the Authorization header and the project that the request is about."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def endpoint(handler: Handler) -> Handler:
+    """A handler whose errors are told in Google's JSON envelope."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientGone:
+            return Response(status_code=499)
+        except RangeNotSatisfiable as error:
+            response = error_response(error)
+            response.headers["Content-Range"] = f"bytes */{error.size}"
+            return response
+        except ApiError as error:
+            return error_response(error)
+
+    return handle
+
+
+def error_response(error: ApiError) -> Response:
+    """An error as these APIs answer it."""
+    if isinstance(error, InternalError):
+        log.error("internal error: %s", error)
+    envelope = error.envelope()
+    envelope["error"]["errors"] = [
+        {"message": error.message, "domain": "global", "reason": error.status}
+    ]
+    headers = {"Retry-After": "1"} if error.http_status in (429, 503) else None
+    return JSONResponse(envelope, error.http_status, headers)
+
+
+def raw_path(request: Request) -> bytes:
+    """The path as it was sent: a name's escaped slashes are told from the path's own."""
+    raw = request.scope.get("raw_path")
+    if isinstance(raw, bytes) and raw:
+        return raw.partition(b"?")[0]
+    return request.url.path.encode()
+
+
+def unescape(part: bytes, what: str) -> str:
+    """A percent-encoded part of a path.
+
+    Raises:
+        InvalidArgument: it is not UTF-8.
+    """
+    try:
+        return unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        raise InvalidArgument(f"The {what} is not valid UTF-8.") from None
+
+
+def bucket_and_object(request: Request, prefix: bytes) -> tuple[str, str]:
+    """The names in ``<prefix>/b/BUCKET/o/OBJECT``, whose object may have slashes of its own.
+
+    Raises:
+        NotFound: the path is none of these.
+    """
+    rest = raw_path(request).removeprefix(prefix)
+    if not rest.startswith(b"/b/"):
+        raise NotFound("There is nothing at this path.")
+    bucket, _, name = rest[3:].partition(b"/o/")
+    return unescape(bucket, "bucket name"), unescape(name, "object name")
+
+
+async def caller(
+    service: StorageService, authenticate: Authenticator, request: Request, bucket: str
+) -> Principal:
+    """Who is asking about a bucket.
+
+    Raises:
+        NotFound: there is no such bucket, and so no project to have rights in.
+        Unauthenticated: the credentials are no good.
+    """
+    project = await service.buckets.project_of(bucket)
+    if project is None:
+        raise NotFound(f"The bucket {bucket} does not exist.")
+    return await authenticate(request.headers.get("authorization"), project)
+
+
+async def body_stream(request: Request) -> AsyncIterator[bytes]:
+    """The body's pieces.
+
+    Raises:
+        ClientGone: the client went away before the end.
+    """
+    try:
+        async for piece in request.stream():
+            if piece:
+                yield piece
+    except ClientDisconnect:
+        raise ClientGone from None
+
+
+async def json_body(request: Request, limit: int) -> dict[str, Any]:
+    """A small JSON object; nothing stands for an empty one.
+
+    Raises:
+        InvalidArgument: it is none, or too large.
+        ClientGone: the client went away.
+    """
+    gathered = bytearray()
+    async for piece in body_stream(request):
+        gathered += piece
+        if len(gathered) > limit:
+            raise InvalidArgument(f"The request body has at most {limit} bytes.")
+    return parse_object(bytes(gathered))
+
+
+def int_param(request: Request, *names: str) -> int | None:
+    """A number of the query, under the first of the names that is there.
+
+    Raises:
+        InvalidArgument: it is no number of 64 bits.
+    """
+    for name in names:
+        text = request.query_params.get(name)
+        if text is None:
+            continue
+        try:
+            number = int(text) if len(text) <= 20 and text.isascii() else None
+        except ValueError:
+            number = None
+        if number is None or not -(2**63) <= number < 2**63:
+            raise InvalidArgument(f"'{name}' is a number.")
+        return number
+    return None
+
+
+def int_header(request: Request, name: str) -> int | None:
+    """A number of zero or more in a header.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    text = request.headers.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidArgument(f"The header {name} is a number of bytes.")
+    return int(text)
+
+
+def preconditions_of(request: Request) -> Preconditions:
+    """``ifGenerationMatch`` and its like.
+
+    Raises:
+        InvalidArgument: one is no number.
+    """
+    return Preconditions(
+        generation_match=int_param(request, "ifGenerationMatch"),
+        generation_not_match=int_param(request, "ifGenerationNotMatch"),
+        metageneration_match=int_param(request, "ifMetagenerationMatch"),
+        metageneration_not_match=int_param(request, "ifMetagenerationNotMatch"),
+    )

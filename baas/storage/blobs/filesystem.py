@@ -1,0 +1,251 @@
+"""Blobs as files in a folder.
+
+``incoming/`` holds blobs in the making, ``blobs/xx/`` the finished ones, by the first two digits of their
+names. Finishing flushes the file, renames it and flushes the folder: after a power loss a blob is there
+whole or not at all. The file system's calls run on a small pool of threads, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from baas.storage.blobs.base import (
+    READ_SIZE,
+    BlobInfo,
+    BlobMissing,
+    BlobsFull,
+    BlobsUnavailable,
+    is_name,
+    new_name,
+)
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LIST_BATCH = 512
+
+
+class FilesystemBlobs:
+    """Blobs below a folder, made if missing; see :class:`baas.storage.blobs.base.BlobStore`."""
+
+    def __init__(self, root: Path, *, threads: int = 8) -> None:
+        self._incoming = root / "incoming"
+        self._blobs = root / "blobs"
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+
+    async def start(self) -> None:
+        """See :meth:`baas.storage.blobs.base.BlobStore.start`."""
+        await self.run(self._prepare)
+
+    def _prepare(self) -> None:
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._blobs.mkdir(exist_ok=True, mode=0o700)
+        for number in range(256):  # made once, so that finishing a blob flushes one folder only
+            (self._blobs / f"{number:02x}").mkdir(exist_ok=True, mode=0o700)
+        for folder in (self._blobs, self._incoming.parent, self._incoming.parent.parent):
+            _flush_folder(folder)
+        probe = self._incoming / new_name()
+        probe.touch()
+        probe.unlink()
+
+    async def create(self) -> _FileWriter:
+        """See :meth:`baas.storage.blobs.base.BlobStore.create`."""
+        name = new_name()
+        return _FileWriter(self, name, self._incoming / name, self._path(name))
+
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See :meth:`baas.storage.blobs.base.BlobStore.read`."""
+        path = self._path(name)
+        descriptor = await self._open(path)
+        try:
+            position = start
+            while end is None or position < end:
+                wanted = READ_SIZE if end is None else min(READ_SIZE, end - position)
+                # `position` and `wanted` are read on the pool's thread before they change here
+                chunk = await self.run(lambda: os.pread(descriptor, wanted, position))  # noqa: B023
+                if not chunk:
+                    break
+                position += len(chunk)
+                yield chunk
+        finally:
+            os.close(descriptor)  # closing a file that was only read does not block
+
+    async def _open(self, path: Path) -> int:
+        opening = asyncio.ensure_future(self.run(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:  # nobody is left to close what is being opened
+            opening.add_done_callback(_close_opened)
+            raise
+
+    async def delete(self, name: str) -> None:
+        """See :meth:`baas.storage.blobs.base.BlobStore.delete`."""
+        with contextlib.suppress(BlobMissing):
+            await self.run(self._path(name).unlink)
+
+    async def list(self) -> AsyncIterator[BlobInfo]:
+        """See :meth:`baas.storage.blobs.base.BlobStore.list`."""
+        infos = self._scan()
+        while batch := await self.run(lambda: _take(infos, _LIST_BATCH)):
+            for info in batch:
+                yield info
+
+    def _scan(self) -> Iterator[BlobInfo]:
+        for folder in sorted(self._blobs.iterdir()):
+            yield from _infos(folder)
+
+    async def sweep_unfinished(self, older_than: float) -> int:
+        """See :meth:`baas.storage.blobs.base.BlobStore.sweep_unfinished`."""
+        return await self.run(lambda: self._sweep(time.time() - older_than))
+
+    def _sweep(self, before: float) -> int:
+        left = [info for info in _infos(self._incoming) if info.modified < before]
+        for info in left:
+            (self._incoming / info.name).unlink(missing_ok=True)
+        return len(left)
+
+    async def presigned_url(
+        self, name: str, lifetime: float, response_headers: dict[str, str]
+    ) -> str | None:
+        """None: files have no address of their own."""
+        return None
+
+    async def close(self) -> None:
+        """See :meth:`baas.storage.blobs.base.BlobStore.close`."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+    def _path(self, name: str) -> Path:
+        if not is_name(name):
+            raise BlobMissing(name)
+        return self._blobs / name[:2] / name
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run a function on the pool; its operating-system errors come in the interface's words."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, function)
+        except FileNotFoundError as error:
+            raise BlobMissing(str(error.filename)) from error
+        except OSError as error:
+            raise _translated(error) from error
+
+
+class _FileWriter:
+    """A file in the making.
+
+    A cancelled call leaves its function running on a thread of the pool; the lock keeps the next one, mostly
+    ``abort``, from closing the file under it.
+    """
+
+    def __init__(self, blobs: FilesystemBlobs, name: str, path: Path, final: Path) -> None:
+        self.name = name
+        self._blobs = blobs
+        self._path = path
+        self._final = final
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._closed = False
+
+    async def write(self, block: bytes) -> None:
+        await self._run(lambda: self._write(block))
+
+    async def finish(self) -> None:
+        await self._run(self._finish)
+
+    async def abort(self) -> None:
+        try:
+            await self._run(self._abort)
+        except BlobsUnavailable as error:
+            log.warning("an unfinished blob could not be dropped: %s", error)
+
+    async def _run(self, function: Callable[[], None]) -> None:
+        def locked() -> None:
+            with self._lock:
+                function()
+
+        try:
+            await self._blobs.run(locked)
+        except BlobMissing as error:
+            raise BlobsUnavailable(
+                "The upload's file is gone from the server; try again."
+            ) from error
+
+    def _open(self) -> int:
+        if self._closed:
+            raise ValueError("this blob is finished or aborted")
+        if self._descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o600)
+        return self._descriptor
+
+    def _write(self, block: bytes) -> None:
+        descriptor = self._open()
+        view = memoryview(block)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def _finish(self) -> None:
+        os.fsync(self._open())
+        self._close()
+        os.rename(self._path, self._final)
+        _flush_folder(self._final.parent)
+
+    def _abort(self) -> None:
+        self._close()
+        self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        self._closed = True
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _close_opened(opening: asyncio.Future[int]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _infos(folder: Path) -> Iterator[BlobInfo]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_name(entry.name):
+                continue
+            try:
+                stat = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # deleted since
+                continue
+            yield BlobInfo(entry.name, stat.st_size, stat.st_mtime)
+
+
+def _take(infos: Iterator[BlobInfo], count: int) -> list[BlobInfo]:
+    return [info for _, info in zip(range(count), infos, strict=False)]
+
+
+def _translated(error: OSError) -> BlobsUnavailable:
+    log.error("the file system refused: %s", error)
+    if error.errno in _FULL:
+        return BlobsFull("The server's disk is full; nothing was stored.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return BlobsUnavailable("The server may not write to its storage folder.")
+    return BlobsUnavailable("The server could not use its storage folder; try again.")
