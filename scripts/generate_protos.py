@@ -14,8 +14,8 @@ from pathlib import Path
 DIRECTORY = Path(__file__).resolve().parent.parent / "baas" / "wire" / "proto"
 
 
-def main() -> int:
-    """Compile; answers protoc's exit code."""
+def main(output: str = str(DIRECTORY / "firestore.desc")) -> int:
+    """Compile into ``output``; answers protoc's exit code."""
     from grpc_tools import protoc  # type: ignore[import-untyped]
 
     well_known = importlib.resources.files("grpc_tools") / "_proto"
@@ -25,7 +25,7 @@ def main() -> int:
         f"-I{DIRECTORY}",
         f"-I{well_known}",
         "--include_imports",
-        f"--descriptor_set_out={DIRECTORY / 'firestore.desc'}",
+        f"--descriptor_set_out={output}",
         *sources,
     ]
     return int(protoc.main(arguments))
