@@ -84,7 +84,8 @@ def bucket_and_object(request: Request, prefix: bytes) -> tuple[str, str]:
     rest = raw_path(request).removeprefix(prefix)
     if not rest.startswith(b"/b/"):
         raise NotFound("There is nothing at this path.")
-    bucket, _, name = rest[3:].partition(b"/o/")
+    bucket, _, after = rest[3:].partition(b"/")
+    name = after.partition(b"/")[2]
     return unescape(bucket, "bucket name"), unescape(name, "object name")
 
 

@@ -57,7 +57,7 @@ async def test_an_upload_answers_its_metadata(storage: Storage) -> None:
     response = await put(
         storage, "images/a.png", b"PNG", contentType="image/png", metadata={"by": "ada"}
     )
-    assert response.status_code == 200
+    assert response.status_code == 200, response.text
     answer = response.json()
     token, generation = answer["downloadTokens"], answer["generation"]
     assert len(token) == 36
