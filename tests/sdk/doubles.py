@@ -1,4 +1,4 @@
-"""The far ends that the SDK's unit tests plug in: a transport that answers from a function, a scripted socket."""
+"""The far ends that the SDK's unit tests plug in: a transport made of a function, a scripted socket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ def refusal(status: int, message: str, word: str | None = None) -> HttpResponse:
 
 def token(uid: str = "u1", serial: int = 0, expires: float = 4_000_000_000.0) -> str:
     """Something shaped like an ID token."""
-    claims = {"sub": uid, "user_id": uid, "exp": expires, "iat": 1, "auth_time": 1, "serial": serial}
+    claims = {
+        "sub": uid,
+        "user_id": uid,
+        "exp": expires,
+        "iat": 1,
+        "auth_time": 1,
+        "serial": serial,
+    }
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"e30.{body}.x"
 

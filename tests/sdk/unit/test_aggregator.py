@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from homefire.firestore._aggregator import (
     FilterMismatch,
     TargetEnded,

@@ -12,6 +12,7 @@ import pytest_asyncio
 from homefire.errors import AuthError, FirestoreError
 from homefire.firestore._view import ViewSnapshot
 from homefire.firestore._watch_client import ListenTarget, WatchClient, WatchSettings
+
 from tests.sdk.doubles import DEADLINE, Link, ScriptedServer, scripted_server, token
 
 PREFIX = "projects/p/databases/(default)/documents/c/"
