@@ -232,13 +232,7 @@ def _compare(op: str, left: Value, right: Value) -> bool:
     if left is None or right is None:
         return False
     if isinstance(left, str) and isinstance(right, str):
-        one, other = utf16_key(left), utf16_key(right)
-        if type(one) is not type(other):
-            one, other = (
-                left.encode("utf-16-be", "surrogatepass"),
-                right.encode("utf-16-be", "surrogatepass"),
-            )
-        left, right = one, other
+        left, right = utf16_key(left), utf16_key(right)
     elif not (isinstance(left, float) and isinstance(right, float)):
         raise EvaluationError(f"'{op}' needs two numbers or two strings.")
     if op == "<":

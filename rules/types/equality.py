@@ -98,7 +98,7 @@ def _abstract_inside(left: Value, right: Value) -> bool:
 
 
 def _partial_equal(left: Value, right: Value) -> bool:
-    one, other = (left, right) if type(left) is PartialMap else (right, left)
+    other = right if type(left) is PartialMap else left
     if type(other) is not PartialMap and not isinstance(other, Mapping):
         if type(other) is Abstract and other.kind in (None, "map"):
             raise UnprovableError("The query does not pin the compared map.")
@@ -126,6 +126,6 @@ def loose_key(value: Value) -> object:
     return (kind.__name__, value)
 
 
-def utf16_key(text: str) -> object:
+def utf16_key(text: str) -> bytes:
     """Sorts strings as the official runtime does: by UTF-16 code units."""
-    return text if text.isascii() else text.encode("utf-16-be", "surrogatepass")
+    return text.encode("utf-16-be", "surrogatepass")
