@@ -30,6 +30,8 @@ from baas.api import health, identity, port, storage_rest
 from baas.api.edge import Edge, render_api_error, render_http_exception
 from baas.api.emulator_firestore import EmulatorControl
 from baas.api.firestore_rest import FirestoreRest
+from baas.api.grpc.firestore import FirestoreGrpc
+from baas.api.grpc.server import GrpcServer
 from baas.api.streams import Streams
 from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
@@ -41,7 +43,8 @@ from baas.data_folder import DataFolder
 from baas.db import schema
 from baas.db.sqlite import SqliteDatabase, SqliteOptions
 from baas.documents.options import DocumentOptions
-from baas.documents.service import DocumentStore, query_reader
+from baas.documents.queries import query_reader
+from baas.documents.service import DocumentStore
 from baas.errors import ApiError, Unavailable
 from baas.model.document import Document
 from baas.model.paths import DocumentName
@@ -62,6 +65,7 @@ class Homefire:
     """A server that is built and not yet listening."""
 
     app: ASGIApp
+    grpc: GrpcServer
     streams: Streams
     webchannel: WebChannel
 
@@ -103,6 +107,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         stack.push_async_callback(realtime.close)
         releases.on_release(realtime.rules_released)
         streams = Streams(documents, realtime, authenticator)
+        grpc = GrpcServer(FirestoreGrpc(documents, authenticator, streams).methods())
         webchannel = WebChannel(firestore_rpcs(streams))
         stack.push_async_callback(webchannel.aclose)
 
@@ -121,11 +126,9 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             *identity.routes(auth),
         ]
         if settings.dev:
-            routes += EmulatorControl(
-                releases, lambda d: documents.clear_database(d), reset
-            ).routes()
+            routes += EmulatorControl(releases, documents.clear_database, reset).routes()
         app = Edge(Router(routes, default=_described(ready)))
-        yield Homefire(app, streams, webchannel)
+        yield Homefire(app, grpc, streams, webchannel)
 
 
 def _described(ready: Callable[[], Awaitable[None]]) -> FastAPI:
@@ -299,7 +302,7 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
     async with opened(settings, folder, address) as homefire:
         config = uvicorn.Config(
             homefire.app,
-            http=port.port_protocol(None),
+            http=port.port_protocol(homefire.grpc),
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,
