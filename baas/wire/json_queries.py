@@ -37,6 +37,7 @@ from baas.wire.enums import (
 )
 from baas.wire.json_reader import JsonObject
 from baas.wire.json_values import decode_double, decode_value
+from baas.wire.value_checks import BadField
 
 _QUERY: Final = frozenset(
     (
@@ -186,7 +187,14 @@ def _parse_field(message: JsonObject, name: str) -> FieldPath:
 
 def _parse_value(message: JsonObject, name: str) -> Value:
     raw = message.get(name)
-    return decode_value({} if raw is None else raw)
+    return _decode_at({} if raw is None else raw, message.place(name))
+
+
+def _decode_at(raw: object, place: str) -> Value:
+    try:
+        return decode_value(raw)
+    except BadField as error:
+        raise InvalidArgument(f"Invalid value at '{place}': {error.message}") from None
 
 
 def _parse_orders(message: JsonObject) -> tuple[Order, ...]:
@@ -203,7 +211,8 @@ def _parse_cursor(message: JsonObject, name: str) -> Cursor | None:
     if not message.has(name):
         return None
     cursor = message.child(name, _CURSOR)
-    values = tuple(decode_value(raw) for raw in cursor.items("values"))
+    place = cursor.place("values")
+    values = tuple(_decode_at(raw, place) for raw in cursor.items("values"))
     return Cursor(values, cursor.flag("before"))
 
 
@@ -240,5 +249,12 @@ def _parse_nearest(message: JsonObject) -> FindNearest | None:
         measure,
         nearest.int32("limit") or 0,
         nearest.text("distanceResultField") or None,
-        None if threshold is None else decode_double(threshold),
+        None if threshold is None else _decode_threshold(threshold),
     )
+
+
+def _decode_threshold(raw: object) -> float:
+    try:
+        return decode_double(raw)
+    except BadField as error:
+        raise InvalidArgument(f"findNearest.distanceThreshold: {error.message}") from None
