@@ -43,7 +43,7 @@ class DocumentOptions:
     """A query that examines no more than this is good enough as it is."""
     index_examined_ratio: float = 4.0
     """A query that examines more than so many entries a result gets an index of its own."""
-    index_chunk: int = 200
+    index_chunk: int = 100
     """Documents that one unit of index building looks at."""
     max_indexes: int = 500
     """Indexes in one database; queries beyond run on what there is."""

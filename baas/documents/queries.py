@@ -25,10 +25,8 @@ class Outcome:
     scan: Scan
     seconds: float
 
-    @property
-    def returned(self) -> int:
-        """Results that the scan gave, those that the offset passed included."""
-        return len(self.documents) + self.skipped
+    matched: int
+    """Results that the scan gave, whatever became of them."""
 
 
 def run(reader: Reader, canonical: Query) -> Outcome:
@@ -36,16 +34,18 @@ def run(reader: Reader, canonical: Query) -> Outcome:
     began = time.perf_counter()
     if canonical.find_nearest is not None:
         scan = Scan(reader, canonical)
-        found, skipped = nearest(scan.documents(), canonical), 0
+        candidates = list(scan.documents())
+        found, skipped, matched = nearest(candidates, canonical), 0, len(candidates)
     else:
         scan = Scan(reader, canonical, wanted(canonical))
         found, skipped = run_scan(scan, canonical.offset, canonical.limit)
-    return Outcome(found, skipped, scan, time.perf_counter() - began)
+        matched = len(found) + skipped
+    return Outcome(found, skipped, scan, time.perf_counter() - began, matched)
 
 
 def run_aggregation(
     reader: Reader, canonical: Query, aggregations: Sequence[Aggregation]
-) -> tuple[dict[str, Value], ExplainMetrics]:
+) -> tuple[dict[str, Value], ExplainMetrics, Outcome]:
     """The values of aggregations over what a query means, by alias, and what it took."""
     began = time.perf_counter()
     bound = enough(aggregations)
@@ -54,7 +54,11 @@ def run_aggregation(
         canonical = replace(canonical, limit=bound if limit is None else min(limit, bound))
     outcome = run(reader, canonical)
     values = aggregate(outcome.documents, aggregations)
-    return values, analyzed(outcome.scan, 1, time.perf_counter() - began)
+    return (
+        values,
+        replace(analyzed(outcome, time.perf_counter() - began), results_returned=1),
+        outcome,
+    )
 
 
 def wanted(canonical: Query) -> int | None:
@@ -75,12 +79,12 @@ def planned(reader: Reader, canonical: Query) -> ExplainMetrics:
     return ExplainMetrics(Scan(reader, canonical, wanted(canonical)).describe())
 
 
-def analyzed(scan: Scan, results: int, seconds: float) -> ExplainMetrics:
+def analyzed(outcome: Outcome, seconds: float) -> ExplainMetrics:
     """How a query was run, and what it took."""
-    examined = scan.examined
+    examined = outcome.scan.examined
     return ExplainMetrics(
-        scan.describe(),
-        results_returned=results,
+        outcome.scan.describe(),
+        results_returned=len(outcome.documents),
         read_operations=max(1, examined.documents),
         execution_seconds=seconds,
         debug_stats={

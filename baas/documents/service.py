@@ -21,6 +21,7 @@ from baas.documents.access import Access
 from baas.documents.aggregation import check_aggregations
 from baas.documents.catalogue import Catalogue
 from baas.documents.change_feed import ChangeFeed
+from baas.documents.index_builder import IndexBuilder
 from baas.documents.indexes import IndexCatalogue
 from baas.documents.options import DocumentOptions
 from baas.documents.projection import projected
@@ -37,6 +38,7 @@ from baas.documents.results import (
     Read,
 )
 from baas.documents.transactions import Transaction, Transactions
+from baas.documents.versions import VersionedReads
 from baas.documents.writer import Writer
 from baas.errors import Aborted, ApiError, InvalidArgument, PermissionDenied
 from baas.model.canonical import canonical_id, canonicalize
@@ -55,9 +57,6 @@ from baas.model.write import Commit, CommitResult, Write, WriteKind, WriteResult
 from baas.wire.requests import ExplainOptions
 
 T = TypeVar("T")
-
-_FUTURE_ALLOWANCE = 60_000_000
-"""Microseconds by which a caller's clock may be ahead of ours."""
 
 MAX_PARTITIONS = 1_000
 """Cursors that one partition query gives at most."""
@@ -80,11 +79,15 @@ class DocumentStore:
         self._options = options or DocumentOptions()
         self._now = now
         self._catalogue = Catalogue(now())
-        self._indexes = IndexCatalogue()
+        index_catalogue = IndexCatalogue()
         self._transactions = Transactions(self._options, time.monotonic)
+        self._reads = VersionedReads(
+            database, self._catalogue, index_catalogue, self._transactions, now
+        )
+        self.indexes = IndexBuilder(database, self._catalogue, index_catalogue, self._options, now)
         self.changes = ChangeFeed(self._catalogue)
         self._writer = Writer(
-            self._catalogue, self._indexes, CommitClock(now), self.changes, access
+            self._catalogue, index_catalogue, CommitClock(now), self.changes, access
         )
 
     # Writes
@@ -221,7 +224,7 @@ class DocumentStore:
             for name, document in found:
                 transaction.note_document(name, document)
 
-        return await self._read(database, consistency, principal, unit, note)
+        return await self._reads.read(database, consistency, principal, unit, note)
 
     async def run_query(
         self,
@@ -246,7 +249,7 @@ class DocumentStore:
                 return queries.planned(reader, canonical)
             return queries.run(reader, canonical)
 
-        read = await self._read(
+        read = await self._reads.read(
             query.database,
             consistency,
             principal,
@@ -256,10 +259,8 @@ class DocumentStore:
         outcome = read.value
         if isinstance(outcome, ExplainMetrics):
             return QueryResult((), read.read_time, read.transaction, 0, outcome)
-        metrics = None
-        if explain is not None:
-            count = len(outcome.documents)
-            metrics = queries.analyzed(outcome.scan, count, outcome.seconds)
+        self._consider(canonical, outcome)
+        metrics = None if explain is None else queries.analyzed(outcome, outcome.seconds)
         documents = projected(outcome.documents, canonical)
         return QueryResult(documents, read.read_time, read.transaction, outcome.skipped, metrics)
 
@@ -281,20 +282,24 @@ class DocumentStore:
         canonical = canonicalize(query)
         only_planned = explain is not None and not explain.analyze
 
-        def unit(reader: Reader) -> tuple[dict[str, Value], ExplainMetrics]:
+        def unit(
+            reader: Reader,
+        ) -> tuple[dict[str, Value], ExplainMetrics, queries.Outcome | None]:
             self._check_query(reader, canonical, principal)
             if only_planned:
-                return {}, queries.planned(reader, canonical)
+                return {}, queries.planned(reader, canonical), None
             return queries.run_aggregation(reader, canonical, aggregations)
 
-        read = await self._read(
+        read = await self._reads.read(
             query.database,
             consistency,
             principal,
             unit,
             lambda transaction, _: transaction.note_query(canonical),
         )
-        values, metrics = read.value
+        values, metrics, outcome = read.value
+        if outcome is not None:
+            self._consider(canonical, outcome)
         return AggregationResult(
             values, read.read_time, read.transaction, None if explain is None else metrics
         )
@@ -331,7 +336,7 @@ class DocumentStore:
             self._check_query(reader, replace(query, limit=size), principal)
             return listing.list_page(reader, query, after, size, show_missing)
 
-        read = await self._read(
+        read = await self._reads.read(
             database,
             consistency,
             principal,
@@ -367,7 +372,7 @@ class DocumentStore:
             self._check_unruled(reader, everything, principal)
             return listing.list_collections(reader, parent, after, size)
 
-        read = await self._read(
+        read = await self._reads.read(
             database,
             consistency,
             principal,
@@ -404,7 +409,7 @@ class DocumentStore:
             self._check_unruled(reader, canonical, principal)
             return listing.partitions(reader, canonical, min(partition_count, MAX_PARTITIONS))
 
-        read = await self._read(
+        read = await self._reads.read(
             query.database,
             consistency,
             principal,
@@ -415,6 +420,11 @@ class DocumentStore:
         more = end < len(read.value)
         token = listing.page_token(mark, end.to_bytes(4, "big")) if more else ""
         return PartitionPage(read.value[done:end], token)
+
+    def _consider(self, canonical: Query, outcome: queries.Outcome) -> None:
+        """Let the indexes learn from what a query took."""
+        examined = outcome.scan.examined
+        self.indexes.consider(canonical, max(examined.documents, examined.entries), outcome.matched)
 
     def _check_query(self, reader: Reader, canonical: Query, principal: Principal) -> None:
         self._access.check_query(principal, canonical, reader.get, self._request_time(reader))
@@ -447,9 +457,7 @@ class DocumentStore:
         the changes since a version; ``queries.query_reader`` runs a canonical query over it. Access is not
         asked.
         """
-        return await self._database.read(
-            lambda tx: unit(Reader(tx, self._catalogue, self._indexes, database))
-        )
+        return await self._reads.at_latest(database, unit)
 
     # Transactions
 
@@ -462,82 +470,13 @@ class DocumentStore:
             InvalidArgument, FailedPrecondition: the read time cannot be used.
             ResourceExhausted: too many are open.
         """
-        transaction = await self._begin(database, options, principal)
-        if transaction.version is None:
-            transaction.version = await self.read_at_version(
-                database, lambda reader: reader.version
-            )
-        return transaction.id
+        return await self._reads.begin(database, options, principal)
 
     async def rollback(
         self, database: DatabaseId, transaction: bytes, principal: Principal
     ) -> None:
         """End a transaction without writing. An unknown or finished one is no error."""
         self._transactions.rollback(transaction, database, principal)
-
-    async def _begin(
-        self, database: DatabaseId, options: TransactionOptions, principal: Principal
-    ) -> Transaction:
-        if options.read_time is not None:
-            await self._await_version(database, options.read_time)
-        return await self._transactions.begin(database, options, principal)
-
-    # How reads are run
-
-    async def _read(
-        self,
-        database: DatabaseId,
-        consistency: Consistency,
-        principal: Principal,
-        unit: Callable[[Reader], T],
-        note: Callable[[Transaction, T], None],
-    ) -> Read[T]:
-        """Run a unit at the version that the caller asks for, and note in the transaction what it read."""
-        transaction: Transaction | None = None
-        at: Timestamp | None = None
-        begun: bytes | None = None
-        if consistency.transaction is not None:
-            transaction = self._transactions.use(consistency.transaction, database, principal)
-        elif consistency.new_transaction is not None:
-            transaction = await self._begin(database, consistency.new_transaction, principal)
-            begun = transaction.id
-        elif consistency.read_time is not None:
-            at = consistency.read_time
-            await self._await_version(database, at)
-        if transaction is not None:
-            at = transaction.version
-
-        def run(tx: Tx) -> tuple[T, Timestamp]:
-            reader = Reader(tx, self._catalogue, self._indexes, database, at)
-            return unit(reader), reader.version
-
-        try:
-            value, version = await self._database.read(run)
-        except BaseException:
-            if begun is not None and transaction is not None:
-                self._transactions.finish(transaction)  # its id is never told to anyone
-            raise
-        if transaction is not None:
-            transaction.version = transaction.version or version
-            note(transaction, value)
-        return Read(value, version, begun)
-
-    async def _await_version(self, database: DatabaseId, version: Timestamp) -> None:
-        """Make sure that no commit at or before a version is still to come.
-
-        Raises:
-            InvalidArgument: the version lies in the future.
-        """
-        now = self._now()
-        if version.micros > now + _FUTURE_ALLOWANCE:
-            raise InvalidArgument("The requested read time is in the future.")
-        latest = await self.read_at_version(database, lambda reader: reader.latest)
-        if version <= latest:
-            return
-        if version.micros > now:
-            await asyncio.sleep((version.micros - now) / 1_000_000)
-        # commits take their times in the writer's order: those after this empty unit take later ones
-        await self._database.write(lambda tx: None)
 
     def _request_time(self, reader: Reader) -> Timestamp:
         """``request.time`` of a read."""

@@ -77,7 +77,7 @@ def upgrade() -> None:
         sa.Column("pinned", sa.Boolean, nullable=False),
         sa.Column("requested_by", sa.String, nullable=False),
         sa.Column("create_time", sa.BigInteger, nullable=False),
-        sa.Column("built_collection", sa.Integer, nullable=False),
+        sa.Column("built_path_key", sa.LargeBinary, nullable=False),
         sa.Column("built_id_key", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("database_id", "collection_id", "scope", "fields"),
         sqlite_autoincrement=True,

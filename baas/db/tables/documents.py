@@ -94,8 +94,8 @@ indexes = sa.Table(
     # what asked for it, for the operator to read
     sa.Column("requested_by", sa.String, nullable=False),
     sa.Column("create_time", sa.BigInteger, nullable=False),
-    # how far the building has come: the last document looked at
-    sa.Column("built_collection", sa.Integer, nullable=False),
+    # how far the building has come: the collection and document last looked at
+    sa.Column("built_path_key", sa.LargeBinary, nullable=False),
     sa.Column("built_id_key", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("database_id", "collection_id", "scope", "fields"),
     sqlite_autoincrement=True,
