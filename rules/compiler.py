@@ -171,7 +171,7 @@ class ExpressionCompiler:
         if at is not None:
             return lambda rt: rt.captures[at]
         if name == "request":
-            return lambda rt: rt.request
+            return lambda rt: rt.whole_request()
         if name == "resource":
             return lambda rt: rt.resource
         return _null
@@ -197,8 +197,7 @@ class ExpressionCompiler:
         parts = [self.compile(operand) for operand in node.operands]
         first, cost = parts[0]
         rest = tuple(parts[1:])
-        make = _and if node.op == "&&" else _or
-        return make(first, rest), cost + len(rest)
+        return _chain(first, rest, node.op == "||"), cost + len(rest)
 
     def _binary(self, node: tree.Binary) -> tuple[Compiled, int]:
         op = node.op
@@ -405,6 +404,9 @@ def _local(slot: int) -> Compiled:
 
 
 def _request_member(name: str) -> Compiled:
+    if name == "path":
+        return lambda rt: rt.path
+
     def read(rt: Runtime) -> Value:
         try:
             return rt.request[name]
@@ -424,64 +426,71 @@ def _member_of(receiver: Compiled, name: str) -> Compiled:
     return read
 
 
-def _and(first: Compiled, rest: tuple[tuple[Compiled, int], ...]) -> Compiled:
-    """Left to right; false ends it, an error waits whether a later operand is false."""
+def _chain(first: Compiled, rest: tuple[tuple[Compiled, int], ...], ends: bool) -> Compiled:
+    """`&&` (ends on false) and `||` (ends on true), left to right.
 
-    def general(rt: Runtime) -> Value:
+    An error waits whether a later operand ends it all the same.
+    """
+    if len(rest) == 1:
+        return _pair(first, rest[0][0], rest[0][1], ends)
+
+    def run(rt: Runtime) -> Value:
         pending: EvaluationError | None = None
-        run = first
+        operand = first
         at = -1
         while True:
             try:
-                value = run(rt)
-                if value is False:
-                    return False
-                if value is not True:
+                value = operand(rt)
+                if value is ends:
+                    return ends
+                if value is not (not ends):
                     raise _not_bool(value)
             except EvaluationError as error:
                 pending = pending or error
             at += 1
             if at == len(rest):
                 break
-            run, cost = rest[at]
+            operand, cost = rest[at]
             rt.left -= cost
             if rt.left < 0:
                 raise EvaluationLimitError(LIMIT_MESSAGE)
         if pending is not None:
             raise pending
-        return True
+        return not ends
 
-    return general
+    return run
 
 
-def _or(first: Compiled, rest: tuple[tuple[Compiled, int], ...]) -> Compiled:
-    """Left to right; true ends it, an error waits whether a later operand is true."""
+def _pair(first: Compiled, second: Compiled, cost: int, ends: bool) -> Compiled:
+    """A chain of two, by far the most frequent, without the loop."""
+    goes_on = not ends
 
-    def general(rt: Runtime) -> Value:
+    def run(rt: Runtime) -> Value:
         pending: EvaluationError | None = None
-        run = first
-        at = -1
-        while True:
-            try:
-                value = run(rt)
-                if value is True:
-                    return True
-                if value is not False:
-                    raise _not_bool(value)
-            except EvaluationError as error:
-                pending = pending or error
-            at += 1
-            if at == len(rest):
-                break
-            run, cost = rest[at]
-            rt.left -= cost
-            if rt.left < 0:
-                raise EvaluationLimitError(LIMIT_MESSAGE)
-        if pending is not None:
-            raise pending
-        return False
+        try:
+            value = first(rt)
+            if value is ends:
+                return ends
+            if value is not goes_on:
+                pending = _not_bool(value)
+        except EvaluationError as error:
+            pending = error
+        rt.left -= cost
+        if rt.left < 0:
+            raise EvaluationLimitError(LIMIT_MESSAGE)
+        if pending is None:
+            value = second(rt)
+            if value is True or value is False:
+                return value
+            raise _not_bool(value)
+        try:
+            if second(rt) is ends:
+                return ends
+        except EvaluationError:
+            pass
+        raise pending
 
-    return general
+    return run
 
 
 def _not(run: Compiled) -> Compiled:

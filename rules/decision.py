@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from rules.lookups import Document
 
@@ -41,13 +40,13 @@ class Reason:
         return [where, f"{self.message} {place}"]
 
 
-@dataclass(frozen=True)
-class Decision:
-    """Whether a request is allowed.
+class Decision(NamedTuple):
+    """Whether a request is allowed. Ask `allowed`: the decision itself is always truthy.
 
     `lookups`: the documents (database, path) whose change may change the verdict. `uses`: what the
     applicable statements read at all, out of "auth", "time", "resource", "new_resource", "query", "path"
-    and "lookups"; a verdict holds for every request alike in these.
+    and "lookups"; a verdict holds for every request alike in these. `problem`: what ended it all, if a
+    limit did.
     """
 
     allowed: bool
@@ -55,7 +54,7 @@ class Decision:
     lookups: frozenset[Document] = frozenset()
     uses: frozenset[str] = frozenset()
     problem: str | None = None
-    _explain: Callable[[], tuple[Reason, ...]] = field(default=tuple, repr=False, compare=False)
+    explanation: Callable[[], tuple[Reason, ...]] = tuple
 
     @property
     def uses_lookups(self) -> bool:
@@ -71,10 +70,10 @@ class Decision:
         """Whether nothing but who asks can change the verdict."""
         return self.uses <= {"auth"}
 
-    @cached_property
+    @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Each statement tried, in source order. Computed when first read, from what was looked up then."""
-        return self._explain()
+        """Each statement tried, in source order. Computed when read, from what was looked up before."""
+        return self.explanation()
 
     @property
     def message_production(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from rules import tree
 from rules.checker import METHODS
@@ -24,10 +25,10 @@ from rules.lookups import (
 from rules.matching import PathIndex
 from rules.request import STORAGE, Auth, ListRequest, Lookups, Request, Resource
 from rules.ruleset import Ruleset
-from rules.runtime import Compiled, Runtime, Tracer
+from rules.runtime import LIMIT_MESSAGE, Compiled, Runtime, Tracer
 from rules.scopes import Program
 from rules.source import Source
-from rules.types import Path, Value
+from rules.types import Value
 
 _ALL_METHODS = ("get", "list", "create", "update", "delete")
 _TOO_DEEP = "The rules call too deeply for this request."
@@ -92,27 +93,48 @@ def _expanded(methods: Iterable[str]) -> list[str]:
     return [method for method in _ALL_METHODS if method in found]
 
 
-Candidate = tuple[Statement, tuple[Value, ...]]
-
-
 class Candidates:
-    """The statements that apply to a request, in source order, with their captures."""
+    """The statements that apply to a request, in source order, each with its captures."""
 
-    __slots__ = ("items", "uses")
+    __slots__ = ("runs", "uses")
 
     def __init__(self, found: Sequence[tuple[_Group, tuple[Value, ...]]]) -> None:
+        # Statements in a row that share their captures: one run per match block, mostly just one.
+        self.runs: list[tuple[tuple[Statement, ...], tuple[Value, ...]]]
         if len(found) == 1:
             group, captures = found[0]
-            self.items: list[Candidate] = [(one, captures) for one in group.statements]
+            self.runs = [(group.statements, captures)]
             self.uses = group.uses
             return
-        self.items = [(one, captures) for group, captures in found for one in group.statements]
-        self.items.sort(key=_source_order)
-        self.uses = frozenset().union(*(group.uses for group, _ in found)) if found else frozenset()
+        singles = [((one,), captures) for group, captures in found for one in group.statements]
+        singles.sort(key=_source_order)
+        self.runs = [*singles]
+        self.uses = _NOTHING.union(*(group.uses for group, _ in found)) if found else _NOTHING
+
+    def merge(self, others: Iterable[Candidates]) -> Candidates:
+        """Everything that any of these has, in source order."""
+        merged = Candidates(())
+        everything = [self, *others]
+        singles = [
+            ((one,), captures)
+            for candidates in everything
+            for statements, captures in candidates.runs
+            for one in statements
+        ]
+        singles.sort(key=_source_order)
+        merged.runs = [*singles]
+        merged.uses = _NOTHING.union(*(candidates.uses for candidates in everything))
+        return merged
+
+    def statements(self) -> list[Statement]:
+        return [one for statements, _ in self.runs for one in statements]
 
 
-def _source_order(candidate: Candidate) -> int:
-    return candidate[0].order
+_NOTHING: frozenset[str] = frozenset()
+
+
+def _source_order(run: tuple[tuple[Statement], tuple[Value, ...]]) -> int:
+    return run[0][0].order
 
 
 class MatchRuleset(Ruleset):
@@ -156,10 +178,7 @@ class MatchRuleset(Ruleset):
         if request.service == STORAGE and request.method == "list" and self.version == 1:
             return Decision(False, "list", problem="Listing needs rules_version '2'.")
 
-        def attempt(tracer: Tracer | None, session: LookupSession) -> Judge:
-            return self._judge(request, session, tracer)
-
-        return decide(self, attempt, request.method, session, coverage)
+        return decide(self, _Evaluation(self, request), request.method, session, coverage)
 
     def prove(
         self,
@@ -173,34 +192,22 @@ class MatchRuleset(Ruleset):
 
         session = LookupSession(lookups, query.service, query.database, MULTI_LIMIT, budget)
         prover = Prover(self, query)
-        return decide(self, prover.judge, "list", session, coverage)
-
-    def _judge(self, request: Request, session: LookupSession, tracer: Tracer | None) -> Judge:
-        candidates = self.candidates(
-            request.service,
-            request.method,
-            request.database,
-            request.path,
-            traced=tracer is not None,
-        )
-        runtime = runtime_for(request, session, tracer)
-        verdict, problem = run_statements(candidates.items, runtime)
-        return Judge(verdict, problem, candidates)
+        return decide(self, prover, "list", session, coverage)
 
     def candidates(
         self, service: str, method: str, database: str, path: Sequence[str | None], traced: bool
     ) -> Candidates:
         index = self.code(traced).indexes.get((service, method))
-        return Candidates(index.find([*root_path(service, database), *path]) if index else ())
+        return Candidates(index.find_below(root_path(service, database), path) if index else ())
 
     def reasons(self, judge: Judge, method: str, recorder: Recorder) -> tuple[Reason, ...]:
-        return tuple(self._reasons(judge.candidates.items, method, recorder))
+        return tuple(self._reasons(judge.candidates.statements(), method, recorder))
 
     def _reasons(
-        self, items: Sequence[Candidate], method: str, recorder: Recorder
+        self, statements: Sequence[Statement], method: str, recorder: Recorder
     ) -> Iterable[Reason]:
         seen: set[Statement] = set()
-        for statement, _ in items:
+        for statement in statements:
             condition = statement.allow.condition
             ran = condition is None or recorder.ran(condition)
             if statement in seen or not ran:
@@ -224,8 +231,7 @@ class MatchRuleset(Ruleset):
                 return
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(NamedTuple):
     """What running the statements came to."""
 
     allowed: bool
@@ -233,45 +239,82 @@ class Judge:
     candidates: Candidates
 
 
+class Attempt(Protocol):
+    """A judgement that can be made again, traced."""
+
+    def judge(self, tracer: Tracer | None, session: LookupSession) -> Judge: ...
+
+
+class _Evaluation:
+    """The judgement of one request."""
+
+    __slots__ = ("_request", "_ruleset")
+
+    def __init__(self, ruleset: MatchRuleset, request: Request) -> None:
+        self._ruleset = ruleset
+        self._request = request
+
+    def judge(self, tracer: Tracer | None, session: LookupSession) -> Judge:
+        request = self._request
+        candidates = self._ruleset.candidates(
+            request.service, request.method, request.database, request.path, tracer is not None
+        )
+        allowed, problem = run_statements(candidates, runtime_for(request, session, tracer))
+        return Judge(allowed, problem, candidates)
+
+
+class _Explanation:
+    """Runs an attempt again, traced and from what was read then, when somebody asks for reasons."""
+
+    __slots__ = ("_attempt", "_method", "_reasons", "_ruleset", "_session")
+
+    def __init__(
+        self, ruleset: MatchRuleset, attempt: Attempt, method: str, session: LookupSession
+    ) -> None:
+        self._ruleset = ruleset
+        self._attempt = attempt
+        self._method = method
+        self._session = session
+        self._reasons: tuple[Reason, ...] | None = None
+
+    def __call__(self) -> tuple[Reason, ...]:
+        if self._reasons is None:
+            recorder = Recorder()
+            judge = self._attempt.judge(recorder, self._session.replay())
+            self._reasons = self._ruleset.reasons(judge, self._method, recorder)
+        return self._reasons
+
+
 def decide(
     ruleset: MatchRuleset,
-    attempt: Callable[[Tracer | None, LookupSession], Judge],
+    attempt: Attempt,
     method: str,
     session: LookupSession,
     coverage: Coverage | None,
 ) -> Decision:
-    """Run once for the verdict; run again, traced and from what was read then, when reasons are asked for."""
-    judge = attempt(coverage, session)
-
-    def explain() -> tuple[Reason, ...]:
-        recorder = Recorder()
-        again = session.replay()
-        return ruleset.reasons(attempt(recorder, again), method, recorder)
-
-    return Decision(
-        judge.allowed,
-        method,
-        lookups=session.dependencies(),
-        uses=judge.candidates.uses,
-        problem=judge.problem,
-        _explain=explain,
-    )
+    """Run once for the verdict; the reasons come later, if at all."""
+    allowed, problem, candidates = attempt.judge(coverage, session)
+    explanation = _Explanation(ruleset, attempt, method, session)
+    return Decision(allowed, method, session.dependencies(), candidates.uses, problem, explanation)
 
 
-def run_statements(items: Sequence[Candidate], runtime: Runtime) -> tuple[bool, str | None]:
+def run_statements(candidates: Candidates, runtime: Runtime) -> tuple[bool, str | None]:
     """True at the first statement that is true. An error is not true; only the limits end it all."""
     try:
-        for statement, captures in items:
-            run = statement.run
-            if run is None:
-                return True, None
+        for statements, captures in candidates.runs:
             runtime.captures = captures
-            try:
-                runtime.charge(statement.cost)
-                if run(runtime) is True:
+            for statement in statements:
+                run = statement.run
+                if run is None:
                     return True, None
-            except EvaluationError:
-                continue
+                runtime.left -= statement.cost
+                if runtime.left < 0:
+                    return False, LIMIT_MESSAGE
+                try:
+                    if run(runtime) is True:
+                        return True, None
+                except EvaluationError:
+                    continue
     except EvaluationLimitError as limit:
         return False, str(limit)
     except RecursionError:
@@ -290,7 +333,7 @@ def _limit(request: Request) -> int:
 
 
 def auth_value(auth: Auth | None) -> Value:
-    return None if auth is None else {"uid": auth.uid, "token": auth.token}
+    return None if auth is None else auth.value
 
 
 def resource_value(resource: Resource | None, service: str, database: str) -> Value:
@@ -305,13 +348,14 @@ def runtime_for(request: Request, session: LookupSession, tracer: Tracer | None)
     members: dict[str, Value] = {
         "auth": auth_value(request.auth),
         "method": method,
-        "path": Path((*root_path(service, database), *request.path)),
         "time": request.time,
     }
     if method in ("create", "update", "delete"):
         after = None if method == "delete" else request.new_resource
         members["resource"] = resource_value(after, service, database)
-    return Runtime(members, resource_value(request.resource, service, database), session, tracer)
+    path = (*root_path(service, database), *request.path)
+    stored = resource_value(request.resource, service, database)
+    return Runtime(members, path, stored, session, tracer)
 
 
 def _function_bodies(program: Program) -> dict[tree.Call, tree.Expr]:

@@ -25,6 +25,9 @@ Document = tuple[str, tuple[str, ...]]
 """Database id and path below `documents`."""
 
 
+_NOTHING: frozenset[Document] = frozenset()
+
+
 class LookupBudget:
     """What the evaluations of one request share: distinct documents read, and their contents.
 
@@ -44,7 +47,7 @@ class LookupBudget:
 class LookupSession:
     """The lookups of one evaluation."""
 
-    __slots__ = ("_budget", "_database", "_host", "_limit", "_service", "documents", "pinned")
+    __slots__ = ("_budget", "_database", "_documents", "_host", "_limit", "_pinned", "_service")
 
     def __init__(
         self,
@@ -59,8 +62,23 @@ class LookupSession:
         self._database = _DEFAULT_DATABASE if service == STORAGE else database
         self._limit = limit
         self._budget = budget
-        self.documents: set[Document] = set()
-        self.pinned: set[Document] = set()
+        # Most evaluations look nothing up, so the sets are made when they are needed.
+        self._documents: set[Document] | None = None
+        self._pinned: set[Document] | None = None
+
+    @property
+    def documents(self) -> set[Document]:
+        """What this evaluation read, counted."""
+        if self._documents is None:
+            self._documents = set()
+        return self._documents
+
+    @property
+    def pinned(self) -> set[Document]:
+        """What the query itself named."""
+        if self._pinned is None:
+            self._pinned = set()
+        return self._pinned
 
     @property
     def budget(self) -> LookupBudget:
@@ -76,6 +94,8 @@ class LookupSession:
 
     def dependencies(self) -> frozenset[Document]:
         """Every document whose change may change the verdict."""
+        if self._documents is None and self._pinned is None:
+            return _NOTHING
         return frozenset(self.documents | self.pinned)
 
     def call(self, label: str, path: Path) -> Value:

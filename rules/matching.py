@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rules.tree import Segment
 from rules.types import Abstract, Path, Value
 
 T = TypeVar("T")
-Open = None
-"""Stands in a path for a segment that is not known, such as the document id of a query."""
 _ANY_STRING = Abstract(kind="string")
 _ANY_PATH = Abstract(kind="path")
 
@@ -32,6 +30,21 @@ class _Node(Generic[T]):
     items: list[T] = field(default_factory=list)
 
 
+_State = tuple[_Node[T], int, tuple[Value, ...]]
+_MAX_STARTS = 64
+_UNKNOWN: Any = object()
+
+
+def _step(state: _State[T], part: str) -> list[_State[T]]:
+    node, at, captures = state
+    after: list[_State[T]] = []
+    if node.capture is not None:
+        after.append((node.capture, at + 1, (*captures, part)))
+    if part in node.literals:
+        after.append((node.literals[part], at + 1, captures))
+    return after
+
+
 class PathIndex(Generic[T]):
     """Finds the patterns that match a path, each with its captures from the outermost."""
 
@@ -39,6 +52,8 @@ class PathIndex(Generic[T]):
         self._shortest_glob = 1 if version == 1 else 0
         self._root: _Node[T] = _Node()
         self._with_glob: list[tuple[tuple[Segment, ...], T]] = []
+        # Where the walk stands after a root path: every request to one database begins alike.
+        self._starts: dict[tuple[str, ...], list[_State[T]] | None] = {}
 
     def add(self, pattern: tuple[Segment, ...], item: T) -> None:
         node = self._root
@@ -55,11 +70,37 @@ class PathIndex(Generic[T]):
                 node = node.capture
         node.items.append(item)
 
+    def find_below(
+        self, root: tuple[str, ...], path: Sequence[str | None]
+    ) -> list[tuple[T, tuple[Value, ...]]]:
+        """Every pattern that matches `root` followed by `path`, found faster than by `find`."""
+        starts = self._starts.get(root, _UNKNOWN)
+        if starts is _UNKNOWN:
+            starts = self._after(root)
+            if len(self._starts) < _MAX_STARTS:
+                self._starts[root] = starts
+        if starts is None:
+            return self.find([*root, *path])
+        return self._walk(path, list(starts))
+
+    def _after(self, root: tuple[str, ...]) -> list[_State[T]] | None:
+        """The states of the walk after `root`; None if a recursive wildcard begins within it."""
+        states: list[_State[T]] = [(self._root, 0, ())]
+        for part in root:
+            if any(node.globs for node, _, _ in states):
+                return None
+            states = [state for one in states for state in _step(one, part)]
+        return [(node, 0, captures) for node, _, captures in states]
+
     def find(self, path: Sequence[str | None]) -> list[tuple[T, tuple[Value, ...]]]:
         """Every pattern that matches. An open segment is matched by wildcards only."""
+        return self._walk(path, [(self._root, 0, ())])
+
+    def _walk(
+        self, path: Sequence[str | None], todo: list[_State[T]]
+    ) -> list[tuple[T, tuple[Value, ...]]]:
         found: list[tuple[T, tuple[Value, ...]]] = []
         size = len(path)
-        todo: list[tuple[_Node[T], int, tuple[Value, ...]]] = [(self._root, 0, ())]
         while todo:
             node, at, captures = todo.pop()
             if node.globs:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rules.lookups import LookupSession
 
 NAME = "__name__"
+_OPEN_STRING = Abstract(kind="string")
+_OPEN_PATH = Abstract(kind="path")
 _RANGES = frozenset({"<", "<=", ">", ">="})
 
 
@@ -44,27 +46,23 @@ class Prover:
         if parts is None:
             return Judge(False, "The query has too many disjuncts to be judged.", Candidates(()))
         parts = [part for part in parts if not part.is_empty()] or parts[:1] or [Conjunction(())]
-        open_candidates: Candidates | None = None
-        uses: frozenset[str] = frozenset()
         tried: list[Candidates] = []
         for part in parts:
-            pinned = part.pinned_documents()
-            if pinned is not None:
-                for path in pinned:
-                    judge = self._judge_document(path, session, tracer)
-                    tried.append(judge.candidates)
-                    uses |= judge.candidates.uses
-                    if not judge.allowed:
-                        return _refused(judge.problem, tried, uses)
-                continue
-            if open_candidates is None:
-                open_candidates = self._open_candidates(tracer is not None)
-                tried.append(open_candidates)
-                uses |= open_candidates.uses
-            allowed, problem = self._judge_open(part, open_candidates, session, tracer)
-            if not allowed:
-                return _refused(problem, tried, uses)
-        return Judge(True, None, _merged(tried, uses))
+            for judge in self._judge_part(part, session, tracer):
+                tried.append(judge.candidates)
+                if not judge.allowed:
+                    return Judge(False, judge.problem, _merged(tried))
+        return Judge(True, None, _merged(tried))
+
+    def _judge_part(
+        self, part: Conjunction, session: LookupSession, tracer: Tracer | None
+    ) -> Iterable[Judge]:
+        pinned = part.pinned_documents()
+        if pinned is None:
+            yield self._judge_open(part, session, tracer)
+            return
+        for path in pinned:
+            yield self._judge_document(path, session, tracer)
 
     def _judge_document(
         self, path: tuple[str, ...], session: LookupSession, tracer: Tracer | None
@@ -72,25 +70,22 @@ class Prover:
         """A document that the query names: judged as it is, like a get but by the method list."""
         query = self._query
         candidates = self._ruleset.candidates(
-            query.service, "list", query.database, path, traced=tracer is not None
+            query.service, "list", query.database, path, tracer is not None
         )
-        members = dict(self._request)
-        members["path"] = Path((*root_path(query.service, query.database), *path))
+        name = (*root_path(query.service, query.database), *path)
         stored = resource_value(session.read_pinned(path), query.service, query.database)
-        allowed, problem = run_statements(
-            candidates.items, Runtime(members, stored, session, tracer)
-        )
+        runtime = Runtime(self._request, name, stored, session, tracer)
+        allowed, problem = run_statements(candidates, runtime)
         return Judge(allowed, problem, candidates)
 
     def _judge_open(
-        self,
-        part: Conjunction,
-        candidates: Candidates,
-        session: LookupSession,
-        tracer: Tracer | None,
-    ) -> tuple[bool, str | None]:
+        self, part: Conjunction, session: LookupSession, tracer: Tracer | None
+    ) -> Judge:
+        candidates = self._open_candidates(tracer is not None)
         document = abstract_document(part.filters, self._query.order_by)
-        return run_statements(candidates.items, Runtime(self._request, document, session, tracer))
+        runtime = Runtime(self._request, _OPEN_PATH, document, session, tracer)
+        allowed, problem = run_statements(candidates, runtime)
+        return Judge(allowed, problem, candidates)
 
     def _open_candidates(self, traced: bool) -> Candidates:
         """Statements that apply to every document the query could return."""
@@ -98,34 +93,23 @@ class Prover:
         index = self._ruleset.code(traced).indexes.get((query.service, "list"))
         if index is None:
             return Candidates(())
-        prefix = [*root_path(query.service, query.database), *query.parent]
+        root = root_path(query.service, query.database)
         if query.all_descendants:
-            return Candidates(index.find_in_group(prefix, query.collection))
+            return Candidates(index.find_in_group([*root, *query.parent], query.collection))
         if query.collection is None:
             return Candidates(())
-        return Candidates(index.find([*prefix, query.collection, None]))
+        return Candidates(index.find_below(root, (*query.parent, query.collection, None)))
 
 
-def _refused(problem: str | None, tried: Sequence[Candidates], uses: frozenset[str]) -> Judge:
-    return Judge(False, problem, _merged(tried, uses))
-
-
-def _merged(tried: Sequence[Candidates], uses: frozenset[str]) -> Candidates:
-    if len(tried) == 1:
-        return tried[0]
-    merged = Candidates(())
-    merged.items = [item for candidates in tried for item in candidates.items]
-    merged.items.sort(key=lambda item: item[0].order)
-    merged.uses = uses
-    return merged
+def _merged(tried: Sequence[Candidates]) -> Candidates:
+    return tried[0] if len(tried) == 1 else tried[0].merge(tried[1:])
 
 
 def query_members(query: ListRequest) -> dict[str, Value]:
-    """`request` of a list. Which document it is about is open, so is its path."""
+    """`request` of a list, without its path: which document it is about is open."""
     return {
         "auth": auth_value(query.auth),
         "method": "list",
-        "path": Abstract(kind="path"),
         "time": query.time,
         "query": {
             "limit": query.limit,
@@ -150,8 +134,8 @@ def abstract_document(
             by_field.setdefault(path, [])
     return {
         "data": _partial_map({path: _leaf(found) for path, found in by_field.items()}),
-        "id": Abstract(kind="string"),
-        NAME: Abstract(kind="path"),
+        "id": _OPEN_STRING,
+        NAME: _OPEN_PATH,
     }
 
 

@@ -24,6 +24,11 @@ class Auth:
 
     uid: str
     token: Mapping[str, Value] = field(default_factory=dict)
+    value: Mapping[str, Value] = field(init=False, repr=False, compare=False)
+    """`request.auth`, made once for all requests of this user."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", {"uid": self.uid, "token": self.token})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rules.errors import EvaluationError, EvaluationLimitError
-from rules.types import Value
+from rules.types import Abstract, Path, Value
 
 if TYPE_CHECKING:
     from rules import tree
@@ -31,26 +31,37 @@ class Tracer(Protocol):
 class Runtime:
     """`left`: expressions that may still run. `captures`, `locals`: of the code that runs now.
 
-    `request` holds the members of `request` but for those that are absent; `resource` is the map of the
-    document, its value None when missing.
+    `request` holds the members of `request` but for `path` and those that are absent; `resource` is the
+    map of the document, None when missing.
     """
 
-    __slots__ = ("captures", "left", "locals", "lookups", "request", "resource", "tracer")
+    __slots__ = ("_path", "captures", "left", "locals", "lookups", "request", "resource", "tracer")
 
     def __init__(
         self,
         request: dict[str, Value],
+        path: tuple[str, ...] | Abstract,
         resource: Value,
         lookups: LookupSession,
         tracer: Tracer | None = None,
     ) -> None:
         self.left = MAX_EXPRESSIONS
+        self._path = path
         self.request = request
         self.resource = resource
         self.lookups = lookups
         self.tracer = tracer
         self.captures: tuple[Value, ...] = ()
         self.locals: list[Any] = []
+
+    @property
+    def path(self) -> Value:
+        """`request.path`: few rules read it."""
+        return Path(self._path) if type(self._path) is tuple else self._path
+
+    def whole_request(self) -> dict[str, Value]:
+        """`request` as one map."""
+        return {**self.request, "path": self.path}
 
     def charge(self, cost: int) -> None:
         self.left -= cost

@@ -162,7 +162,7 @@ class JsonRuleset(Ruleset):
 
         uses = frozenset().union(*(self._uses[rule] for rule in tried))
         return Decision(
-            allowed, method, session.dependencies(), uses, problem=problem, _explain=explain
+            allowed, method, session.dependencies(), uses, problem=problem, explanation=explain
         )
 
     def _reason(self, rule: Rule, method: str, recorder: Recorder) -> Reason:
@@ -322,7 +322,7 @@ def _auth_value(auth: Auth | None) -> Value:
         return None
     details = auth.token.get("firebase")
     provider = details.get("sign_in_provider") if isinstance(details, Mapping) else None
-    return {"uid": auth.uid, "provider": scalar(provider), "token": auth.token}
+    return {**auth.value, "provider": scalar(provider)}
 
 
 def _uses_of(rule: Rule) -> frozenset[str]:
