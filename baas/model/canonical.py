@@ -295,13 +295,18 @@ def _check_disjuncts(condition: Filter) -> None:
 def _all_orders(query: Query) -> tuple[Order, ...]:
     direction = query.order_by[-1].direction if query.order_by else Direction.ASCENDING
     ordered = {order.field_path for order in query.order_by}
-    if DOCUMENT_ID in ordered:  # the name tells all documents apart: nothing can follow it
-        return query.order_by
     implied = {
         part.field_path for part in field_filters(query.where) if part.op in _INEQUALITIES
     } - ordered
     implied.discard(DOCUMENT_ID)
     added = sorted(implied, key=format_field_path)
+    if DOCUMENT_ID in ordered:
+        if added:
+            raise InvalidArgument(
+                f"order by clause cannot contain more fields after __name__: order by the inequality "
+                f"field {format_field_path(added[0])[:200]} before it."
+            )
+        return query.order_by
     return (
         *query.order_by,
         *(Order(path, direction) for path in added),

@@ -63,10 +63,10 @@ class TestOrders:
         )
 
     def test_an_explicit_name_ends_the_order(self) -> None:
-        query = replace(
-            QUERY, where=where("a", Op.GREATER_THAN, 1), order_by=(Order(DOCUMENT_ID, DESC),)
-        )
-        assert canonicalize(query).order_by == (Order(DOCUMENT_ID, DESC),)
+        by_name = replace(QUERY, order_by=(Order(DOCUMENT_ID, DESC),))
+        assert canonicalize(by_name).order_by == (Order(DOCUMENT_ID, DESC),)
+        with pytest.raises(InvalidArgument, match="before it"):
+            canonicalize(replace(by_name, where=where("a", Op.GREATER_THAN, 1)))
 
     def test_name_inequalities_add_no_second_name(self) -> None:
         query = replace(QUERY, where=FieldFilter(DOCUMENT_ID, Op.GREATER_THAN, REFERENCE))
