@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+from uvicorn.server import ServerState
 
 from baas.access.principal import ANONYMOUS, OWNER, Principal, PrincipalKind
 from baas.errors import PermissionDenied, Unauthenticated
@@ -142,25 +143,21 @@ async def authenticate(authorization: str | None, project: str) -> Principal:
 
 @contextlib.asynccontextmanager
 async def served(routes: list[BaseRoute]) -> AsyncIterator[str]:
-    """Serve routes on a port of 127.0.0.1; gives the base URL."""
-    config = uvicorn.Config(
-        Starlette(routes=routes),
-        port=0,
-        log_level="error",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
+    """Serve routes on a port of 127.0.0.1, as uvicorn does it; gives the base URL."""
+    config = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off")
+    config.load()
+    state = ServerState()
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),
+        "127.0.0.1",
+        0,
     )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    task = asyncio.create_task(server._serve(sockets=[listener]))
     try:
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
-        await task
-        listener.close()
+        listening.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        async with asyncio.timeout(10):
+            while state.tasks:
+                await asyncio.wait(set(state.tasks))

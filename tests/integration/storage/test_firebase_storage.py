@@ -62,7 +62,9 @@ async def test_an_upload_answers_its_metadata(storage: Storage) -> None:
     token, generation = answer["downloadTokens"], answer["generation"]
     assert len(token) == 36
     assert int(generation) > 10**15
-    assert {key: answer[key] for key in answer if key not in ("timeCreated", "updated", "etag")} == {
+    assert {
+        key: answer[key] for key in answer if key not in ("timeCreated", "updated", "etag")
+    } == {
         "name": "images/a.png",
         "bucket": BUCKET,
         "generation": generation,
