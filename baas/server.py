@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 import baas
 from baas.access.authorize import Authorizer
-from baas.access.principal import OWNER
+from baas.access.principal import ANONYMOUS, OWNER, Principal
 from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
 from baas.access.storage_rights import StorageRights
@@ -35,6 +35,8 @@ from baas.api.grpc.server import GrpcServer
 from baas.api.streams import Streams
 from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
+from baas.api.websocket import WebSocketSurface
+from baas.api.websocket_frames import FrameSharingProtocol
 from baas.auth.authenticator import Authenticator
 from baas.auth.options import AuthOptions
 from baas.auth.secret_box import SecretBoxError, load_secret_box
@@ -68,11 +70,13 @@ class Homefire:
     grpc: GrpcServer
     streams: Streams
     webchannel: WebChannel
+    websocket: WebSocketSurface
 
     async def end_streams(self) -> None:
         """Tell endless streams to end, so that the server can stop: clients resume elsewhere."""
         self.streams.close()
         self.webchannel.close()
+        self.websocket.close()
 
 
 @contextlib.asynccontextmanager
@@ -107,8 +111,17 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         stack.push_async_callback(realtime.close)
         releases.on_release(realtime.rules_released)
         streams = Streams(documents, realtime, authenticator)
-        grpc = GrpcServer(FirestoreGrpc(documents, authenticator, streams).methods())
+        grpc = GrpcServer(
+            FirestoreGrpc(documents, authenticator, streams).methods(), on_shutdown=streams.close
+        )
         webchannel = WebChannel(firestore_rpcs(streams))
+
+        async def principal_of(token: str | None, project: str) -> Principal:
+            if token is None:
+                return ANONYMOUS
+            return await authenticator.principal_of_token(token, project)
+
+        websocket = WebSocketSurface(documents, realtime, principal_of)
         stack.push_async_callback(webchannel.aclose)
 
         storage = await _storage(settings, folder, database, authorizer, documents, stack)
@@ -121,6 +134,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
 
         routes: list[BaseRoute] = [
             *FirestoreRest(documents, authenticator.principal).routes(),
+            *websocket.routes(),
             *webchannel.routes(),
             *storage_rest.routes(storage, authenticator.principal),
             *identity.routes(auth),
@@ -128,7 +142,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         if settings.dev:
             routes += EmulatorControl(releases, documents.clear_database, reset).routes()
         app = Edge(Router(routes, default=_described(ready)))
-        yield Homefire(app, grpc, streams, webchannel)
+        yield Homefire(app, grpc, streams, webchannel, websocket)
 
 
 def _described(ready: Callable[[], Awaitable[None]]) -> FastAPI:
@@ -303,7 +317,10 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
         config = uvicorn.Config(
             homefire.app,
             http=port.port_protocol(homefire.grpc),
-            ws="websockets-sansio",
+            ws=FrameSharingProtocol,
+            ws_max_size=settings.max_request_bytes,
+            ws_ping_interval=20,
+            ws_ping_timeout=20,
             lifespan="off",
             log_config=None,
             access_log=False,

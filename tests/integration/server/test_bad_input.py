@@ -175,7 +175,7 @@ def test_a_token_of_another_project_is_refused(ada: Client) -> None:
         assert error_of(attacker.get("posts/p")) == (401, "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "owner", "..", "é.é.é"])
+@pytest.mark.parametrize("token", ["x", "a.b.c", "owner", "..", "é.é.é"])
 def test_a_token_that_is_none_is_refused(ada: Client, token: str) -> None:
     answer = ada.http.get(
         f"{ada.documents}/posts/p", headers={"authorization": f"Bearer {token}".encode()}
