@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from baas.errors import InvalidArgument
 from baas.model.canonical import check_field_path
-from baas.model.limits import MAX_AGGREGATIONS, MAX_FILTER_DEPTH
+from baas.model.limits import MAX_AGGREGATIONS, MAX_FILTER_DEPTH, MAX_TRANSFORMS
 from baas.model.paths import (
     DOCUMENT_ID,
     DatabaseId,
@@ -106,6 +106,26 @@ def checked_transform(path: str, kind: TransformKind, operand: Value) -> FieldTr
     if kind in _NUMERIC and type(operand) not in (int, float):
         raise InvalidArgument(f"Transform of {shown}: the operand must be an integer or a double.")
     return FieldTransform(parsed, kind, operand)
+
+
+def checked_transforms(transforms: Iterable[FieldTransform]) -> tuple[FieldTransform, ...]:
+    """The transforms of one write. One path may be transformed repeatedly.
+
+    Raises:
+        InvalidArgument: a field is transformed together with one nested in it.
+    """
+    result = tuple(transforms)
+    if len(result) > MAX_TRANSFORMS:
+        raise InvalidArgument(f"A document may have at most {MAX_TRANSFORMS} transforms a commit.")
+    paths = {transform.field_path for transform in result}
+    for path in paths:
+        for length in range(1, len(path)):
+            if path[:length] in paths:
+                raise InvalidArgument(
+                    f"Cannot transform {format_field_path(path[:length])[:200]} and a field nested in "
+                    "it at the same time."
+                )
+    return result
 
 
 def checked_filter(condition: FieldFilter) -> FieldFilter:

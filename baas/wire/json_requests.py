@@ -33,6 +33,7 @@ from baas.wire.checks import (
     checked_page_size,
     checked_partition_count,
     checked_transform,
+    checked_transforms,
     checked_write,
     field_mask,
     parent_path,
@@ -392,7 +393,7 @@ def _parse_legacy_transform(
 
 def _parse_transforms(message: JsonObject, member: str) -> tuple[FieldTransform, ...]:
     place = message.place(member)
-    return tuple(
+    return checked_transforms(
         _parse_transform(JsonObject(raw, _TRANSFORM, f"{place}[{index}]", strict=message.strict))
         for index, raw in enumerate(message.items(member))
     )

@@ -27,6 +27,7 @@ from baas.wire.checks import (
     checked_page_size,
     checked_partition_count,
     checked_transform,
+    checked_transforms,
     checked_write,
     field_mask,
     parent_path,
@@ -334,7 +335,7 @@ def _time(message: Any, member: str) -> Timestamp | None:
 
 
 def _decode_transforms(messages: Iterable[Any]) -> tuple[FieldTransform, ...]:
-    return tuple(map(_decode_transform, messages))
+    return checked_transforms(map(_decode_transform, messages))
 
 
 def _decode_transform(message: Any) -> FieldTransform:

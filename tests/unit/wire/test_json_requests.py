@@ -175,6 +175,19 @@ class TestWrites:
         with pytest.raises(InvalidArgument, match=message):
             parse_write(raw)
 
+    def test_refuses_to_transform_a_field_and_one_within_it(self) -> None:
+        one = {"increment": {"integerValue": "1"}}
+        transforms = [{"fieldPath": "a.b.c", **one}, {"fieldPath": "a", **one}]
+        with pytest.raises(InvalidArgument, match="Cannot transform a and a field nested"):
+            parse_write({"update": {"name": NAME}, "updateTransforms": transforms})
+
+    def test_takes_repeated_transforms_of_one_field(self) -> None:
+        transforms = [{"fieldPath": "a", "increment": {"integerValue": "1"}}] * 2
+        assert (
+            len(parse_write({"update": {"name": NAME}, "updateTransforms": transforms}).transforms)
+            == 2
+        )
+
     def test_refuses_documents_of_another_database(self) -> None:
         with pytest.raises(InvalidArgument, match="does not belong to the database"):
             parse_commit({"writes": [{"delete": NAME}]}, DatabaseId("other"))
