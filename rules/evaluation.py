@@ -159,6 +159,15 @@ class MatchRuleset(Ruleset):
     def program(self) -> Program:
         return self._program
 
+    @property
+    def conditions(self) -> list[tree.Expr]:
+        program = self._program
+        found = [let.value for info in program.functions for let in info.decl.lets]
+        found += [info.decl.result for info in program.functions]
+        for block in program.blocks:
+            found += [a.condition for a in block.match.allows if a.condition is not None]
+        return sorted(found, key=lambda node: node.span.start)
+
     def code(self, traced: bool) -> _Code:
         if not traced:
             return self._code

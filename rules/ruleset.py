@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from rules import tree
 from rules.decision import Decision
 from rules.errors import Issue
 from rules.lookups import LookupBudget
@@ -62,3 +63,24 @@ class Ruleset(ABC):
 
         Sound (protocol section 6): what cannot be proven is denied. Raises LookupNeeded as the host did.
         """
+
+    @property
+    @abstractmethod
+    def conditions(self) -> list[tree.Expr]:
+        """The roots of all expressions in source order, for coverage."""
+
+    def coverage_report(self, coverage: Coverage) -> dict[str, Any]:
+        """The Rules API's JSON of what was counted (protocol section 8)."""
+        return coverage.report(self._source, self.conditions)
+
+    def coverage_html(self, coverage: Coverage) -> str:
+        """A page with the source and the values of each expression."""
+        return coverage.html(self._source, self.conditions)
+
+    def coverage_text(self, coverage: Coverage) -> str:
+        """The source, each line with how often its expressions ran."""
+        return coverage.annotate(self._source, self.conditions)
+
+    def coverage_summary(self, coverage: Coverage) -> tuple[int, int]:
+        """Expressions that ran at least once, and all there are."""
+        return coverage.summary(self.conditions)

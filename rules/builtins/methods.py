@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import NoReturn
 
 from rules.builtins.casts import to_string
 from rules.builtins.operators import list_contains, map_keys, string_size
@@ -93,7 +92,7 @@ def _join(items: Sequence[Value], separator: str) -> str:
 
 
 def _get(value: Mapping[str, Value], key: str, default: Value) -> Value:
-    return value[key] if key in value else default
+    return value.get(key, default)
 
 
 def _get_path(value: Value, keys: Sequence[Value], default: Value) -> Value:
@@ -265,7 +264,7 @@ def _call_open(receiver: Abstract | PartialMap, name: str, args: Sequence[Value]
             return _every(args[0], receiver.holds)
         if name == "hasAny":
             return _any_held(receiver, args[0])
-    _unpinned(name)
+    raise _unpinned(name)
 
 
 def _any_held(receiver: Abstract, wanted: Sequence[Value]) -> bool:
@@ -275,8 +274,8 @@ def _any_held(receiver: Abstract, wanted: Sequence[Value]) -> bool:
             return receiver.holds(item)
         except UnprovableError:
             continue
-    _unpinned("hasAny")
+    raise _unpinned("hasAny")
 
 
-def _unpinned(name: str) -> NoReturn:
-    raise UnprovableError(f"The query does not pin the receiver of {name}().")
+def _unpinned(name: str) -> UnprovableError:
+    return UnprovableError(f"The query does not pin the receiver of {name}().")
