@@ -171,6 +171,10 @@ class FirestoreGrpc:
         result = await self._store.run_query(
             request.query, principal, consistency=request.consistency, explain=request.explain
         )
+        if request.explain is not None and not request.explain.analyze and result.explain:
+            # Only planned: a read time would be taken for that of an empty result.
+            metrics = encode_explain_metrics(result.explain)
+            return (proto_codec.encode_run_query_response(None, None, explain_metrics=metrics),)
         return _query_answers(result)
 
     async def _aggregate(self, message: Any, authorization: str | None) -> Iterable[Any]:

@@ -358,9 +358,10 @@ test('a document above one mebibyte is refused', async () => {
 
 test('converters and snapshotEqual work', async () => {
   const converter = { toFirestore: (point) => ({ x: point.x }), fromFirestore: (snapshot) => ({ x: snapshot.data().x, own: true }) };
-  const reference = doc(fresh(), 'x').withConverter(converter);
-  await setDoc(reference, { x: 4 });
-  const [one, two] = [await getDoc(reference), await getDoc(reference)];
+  const written = doc(fresh(), 'x').withConverter(converter);
+  await setDoc(written, { x: 4 });
+  const reference = doc(second.db, written.path).withConverter(converter);
+  const [one, two] = [await getDocFromServer(reference), await getDocFromServer(reference)];
   assert.deepEqual(one.data(), { x: 4, own: true });
   assert.ok(snapshotEqual(one, two));
 });
@@ -379,7 +380,7 @@ test('rules deny reads, listens and writes with permission-denied', async () => 
   assert.equal(await codeOf(getDocs(collection(anonymous.db, 'own'))), 'permission-denied');
   const seen = collector();
   const denied = collector();
-  onSnapshot(doc(anonymous.db, 'open/x'), seen.next, seen.error);
+  onSnapshot(doc(anonymous.db, 'open/x'), { includeMetadataChanges: true }, seen.next, seen.error);
   onSnapshot(doc(anonymous.db, 'own/alice'), denied.next, (error) => denied.next(error.code));
   await denied.until((value) => value === 'permission-denied');
   await setDoc(doc(anonymous.db, 'open/x'), { n: 1 });

@@ -1,0 +1,158 @@
+"""A real server in a process of its own, and the official SDKs that judge it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("HOMEFIRE_CACHE", Path.home() / ".cache" / "homefire")) / "node"
+START_SECONDS = 60
+
+
+@dataclasses.dataclass
+class Server:
+    """A running server; ``log`` grows while it runs."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+    log: list[str]
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return self.url.removeprefix("http://").removeprefix("https://")
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End the process."""
+        if kill:
+            self.process.kill()
+        else:
+            self.process.terminate()
+        try:
+            self.process.wait(30)
+        finally:
+            self.process.kill()
+
+
+def start_server(data: Path, *arguments: str, port: int = 0, dev: bool = True) -> Server:
+    """Start a server over a data folder and wait until it says where it listens."""
+    command = [sys.executable, "-m", "baas.cli", "serve", "--port", str(port), "--data", str(data)]
+    command += ["--dev"] if dev else []
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=HERE.parents[2],
+    )
+    log: list[str] = []
+    url: list[str] = []
+    ready = threading.Event()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.append(line)
+            found = re.search(r"serves on (https?://[^\s/]+:\d+)", line)
+            if found and not url:
+                url.append(found[1])
+                ready.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    ready.wait(START_SECONDS)
+    if not url:
+        process.kill()
+        pytest.fail("the server did not start:\n" + "".join(log[-40:]))
+    return Server(url[0], data, process, log)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server in development mode for all tests here."""
+    running = start_server(tmp_path_factory.mktemp("official") / "data")
+    yield running
+    running.stop()
+    unexpected = [line for line in running.log if "Traceback" in line or "ERROR" in line.upper()]
+    assert unexpected == [], "".join(running.log[-100:])
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the Node scripts beside the installed SDKs."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    if not (CACHE / "node_modules" / "firebase").is_dir():
+        pytest.skip("the official SDKs are not installed: run scripts/install-node-clients.sh")
+    folder = tmp_path_factory.mktemp("node")
+    for source in ("node", "browser", "founding"):
+        shutil.copytree(HERE / source, folder / source)
+    (folder / "node_modules").symlink_to(CACHE / "node_modules")
+    (folder / "package.json").write_text('{"type": "module"}')
+    return folder
+
+
+NodeRunner = Callable[[str], dict[str, dict[str, object]]]
+
+
+@pytest.fixture(scope="session")
+def run_node(node_folder: Path, server: Server) -> NodeRunner:
+    """Runs a script of cases once; answers each case's result by its name."""
+    done: dict[str, dict[str, dict[str, object]]] = {}
+
+    def run(script: str) -> dict[str, dict[str, object]]:
+        if script not in done:
+            done[script] = _run_cases(node_folder / "node" / script, server)
+        return done[script]
+
+    return run
+
+
+def node_environment(server: Server) -> dict[str, str]:
+    """Environment variables that point the SDKs at the server."""
+    return os.environ | {
+        "HOMEFIRE_URL": server.url,
+        "FIRESTORE_EMULATOR_HOST": server.address,
+        "FIREBASE_AUTH_EMULATOR_HOST": server.address,
+        "FIREBASE_STORAGE_EMULATOR_HOST": server.address,
+        "STORAGE_EMULATOR_HOST": server.url,
+        "GCLOUD_PROJECT": "demo",
+        "GOOGLE_CLOUD_DISABLE_GRPC_GCP_OBSERVABILITY": "true",
+        "NODE_NO_WARNINGS": "1",
+    }
+
+
+def _run_cases(script: Path, server: Server) -> dict[str, dict[str, object]]:
+    started = time.monotonic()
+    try:
+        finished = subprocess.run(
+            ["node", str(script)],
+            env=node_environment(server),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        output, errors, code = finished.stdout, finished.stderr, finished.returncode
+    except subprocess.TimeoutExpired as late:
+        output = (late.stdout or b"").decode() if isinstance(late.stdout, bytes) else ""
+        errors, code = f"not done after {time.monotonic() - started:.0f} s", -1
+    results = {}
+    for line in output.splitlines():
+        if line.startswith("CASE "):
+            result = json.loads(line.removeprefix("CASE "))
+            results[result["name"]] = result
+    results[""] = {"ok": code == 0, "error": f"{errors[-3000:]}\n{output[-1000:]}"}
+    return results

@@ -1,0 +1,78 @@
+// npm `firebase/firestore/lite`: REST by fetch.
+import { initializeApp } from 'firebase/app';
+import {
+  addDoc, average, collection, connectFirestoreEmulator, count, deleteDoc, doc, getAggregate, getCount, getDoc,
+  getDocs, getFirestore, increment, limit, orderBy, query, runTransaction, setDoc, sum, updateDoc, where, writeBatch,
+} from 'firebase/firestore/lite';
+import { assert, codeOf, host, loadRules, port, run, test, unique } from './harness.mjs';
+
+function client(project = 'demo', mockUserToken = 'owner') {
+  const db = getFirestore(initializeApp({ projectId: project, apiKey: 'key' }, unique('lite')));
+  connectFirestoreEmulator(db, host, port, mockUserToken === null ? {} : { mockUserToken });
+  return db;
+}
+const db = client();
+const fresh = () => collection(db, unique());
+
+test('lite: documents are written, read, changed and deleted', async () => {
+  const parent = fresh();
+  const reference = await addDoc(parent, { n: 1, text: 'é😀' });
+  await updateDoc(reference, { n: increment(2) });
+  assert.deepEqual((await getDoc(reference)).data(), { n: 3, text: 'é😀' });
+  await deleteDoc(reference);
+  assert.equal((await getDoc(reference)).exists(), false);
+});
+
+test('lite: ids with special characters are addressed', async () => {
+  const reference = doc(fresh(), 'a b%ü😀:?#&=+');
+  await setDoc(reference, { n: 1 });
+  assert.deepEqual((await getDoc(reference)).data(), { n: 1 });
+});
+
+test('lite: batches and queries', async () => {
+  const parent = fresh();
+  const batch = writeBatch(db);
+  for (let n = 0; n < 5; n += 1) batch.set(doc(parent, `d${n}`), { n });
+  await batch.commit();
+  const found = await getDocs(query(parent, where('n', '>=', 1), orderBy('n', 'desc'), limit(2)));
+  assert.deepEqual(found.docs.map((each) => each.id), ['d4', 'd3']);
+  assert.equal((await getDocs(query(parent, where('n', '>', 9)))).empty, true);
+});
+
+test('lite: counts and aggregates', async () => {
+  const parent = fresh();
+  for (const n of [1, 2, 3]) await addDoc(parent, { n });
+  assert.equal((await getCount(parent)).data().count, 3);
+  const figures = await getAggregate(parent, { total: sum('n'), mean: average('n'), number: count() });
+  assert.deepEqual(figures.data(), { total: 6, mean: 2, number: 3 });
+});
+
+test('lite: transactions retry on conflict', async () => {
+  const reference = doc(fresh(), 'x');
+  await setDoc(reference, { n: 0 });
+  let runs = 0;
+  await runTransaction(db, async (transaction) => {
+    runs += 1;
+    const snapshot = await transaction.get(reference);
+    if (runs === 1) await updateDoc(reference, { n: increment(10) });
+    transaction.update(reference, { n: snapshot.data().n + 1 });
+  });
+  assert.equal((await getDoc(reference)).data().n, 11);
+  assert.ok(runs > 1);
+});
+
+test('lite: a missing document cannot be updated', async () => {
+  assert.equal(await codeOf(updateDoc(doc(fresh(), 'x'), { n: 1 })), 'not-found');
+});
+
+test('lite: rules deny with permission-denied', async () => {
+  const project = unique('rules-');
+  await loadRules(`rules_version = '2';
+    service cloud.firestore { match /databases/{d}/documents { match /a/{id} { allow read: if true; } } }`, project);
+  const own = client(project, null);
+  assert.equal((await getDoc(doc(own, 'a/x'))).exists(), false);
+  assert.equal(await codeOf(setDoc(doc(own, 'a/x'), {})), 'permission-denied');
+  assert.equal(await codeOf(getDocs(collection(own, 'b'))), 'permission-denied');
+});
+
+await run();
