@@ -89,4 +89,13 @@ class Background:
             self._threads.discard(threading.current_thread())
 
 
-__all__ = ["Background", "Callback", "Function", "Lock", "invoke", "invoke_logged", "logger", "sleep"]
+__all__ = [
+    "Background",
+    "Callback",
+    "Function",
+    "Lock",
+    "invoke",
+    "invoke_logged",
+    "logger",
+    "sleep",
+]

@@ -41,6 +41,12 @@ class Timestamp:
     seconds: int
     nanoseconds: int = 0
 
+    def __post_init__(self) -> None:
+        if not -62_135_596_800 <= self.seconds < 253_402_300_800:
+            raise FirestoreError("invalid-argument", "A timestamp is of the years 1 to 9999.")
+        if not 0 <= self.nanoseconds < 1_000_000_000:
+            raise FirestoreError("invalid-argument", "Nanoseconds are less than a second's worth.")
+
     @classmethod
     def now(cls) -> Timestamp:
         """The present."""
