@@ -34,5 +34,5 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiosqlite", "uvicorn", "hpack", "alembic", "websockets", "urllib3"):
+    for noisy in ("aiosqlite", "uvicorn", "grpclib", "hpack", "alembic", "websockets", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
@@ -27,7 +25,7 @@ from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
 from baas.access.storage_rights import StorageRights
 from baas.api import health, identity, port, storage_rest
-from baas.api.edge import Edge, render_api_error, render_http_exception
+from baas.api.edge import Edge
 from baas.api.emulator_firestore import EmulatorControl
 from baas.api.firestore_rest import FirestoreRest
 from baas.api.grpc.firestore import FirestoreGrpc
@@ -47,7 +45,7 @@ from baas.db.sqlite import SqliteDatabase, SqliteOptions
 from baas.documents.options import DocumentOptions
 from baas.documents.queries import query_reader
 from baas.documents.service import DocumentStore
-from baas.errors import ApiError, Unavailable
+from baas.errors import Unavailable
 from baas.model.document import Document
 from baas.model.paths import DocumentName
 from baas.realtime.service import RealtimeService
@@ -138,20 +136,12 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             *webchannel.routes(),
             *storage_rest.routes(storage, authenticator.principal),
             *identity.routes(auth),
+            *health.routes(ready),
         ]
         if settings.dev:
             routes += EmulatorControl(releases, documents.clear_database, reset).routes()
-        app = Edge(Router(routes, default=_described(ready)))
+        app = Edge(Router(routes))
         yield Homefire(app, grpc, streams, webchannel, websocket)
-
-
-def _described(ready: Callable[[], Awaitable[None]]) -> FastAPI:
-    """The part of the HTTP side that describes itself (OpenAPI), and the last to be asked for a path."""
-    app = FastAPI(title="Homefire", version=baas.__version__, docs_url=None, redoc_url=None)
-    app.include_router(health.router(ready))
-    app.add_exception_handler(HTTPException, render_http_exception)
-    app.add_exception_handler(ApiError, render_api_error)
-    return app
 
 
 async def _load_rules(

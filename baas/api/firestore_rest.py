@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from baas.access.principal import OWNER, Principal
+from baas.api.explain_json import explain_metrics_to_json
 from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
 from baas.documents.service import DocumentStore
@@ -287,7 +288,7 @@ class FirestoreRest:
             for document in result.documents
         ]
         if result.explain is not None:
-            metrics = json_codec.explain_metrics_to_json(result.explain)
+            metrics = explain_metrics_to_json(result.explain)
             elements.append(
                 json_codec.run_query_element(None, result.read_time, explain_metrics=metrics)
             )
@@ -302,7 +303,7 @@ class FirestoreRest:
             consistency=request.consistency,
             explain=request.explain,
         )
-        metrics = result.explain and json_codec.explain_metrics_to_json(result.explain)
+        metrics = None if result.explain is None else explain_metrics_to_json(result.explain)
         only_planned = request.explain is not None and not request.explain.analyze
         element = json_codec.aggregation_element(
             None if only_planned else result.values,

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 import baas
+from baas.api.http import JSONResponse
 
 
-class Health(BaseModel):
-    """The server answers."""
-
-    status: str
-
-
-class Version(BaseModel):
-    """What is running."""
-
-    name: str
-    version: str
-
-
-def router(ready: Callable[[], Awaitable[None]]) -> APIRouter:
+def routes(ready: Callable[[], Awaitable[None]]) -> list[Route]:
     """The health endpoints. ``ready`` raises ``Unavailable`` while requests could not be served."""
-    routes = APIRouter(tags=["health"])
 
-    @routes.get("/healthz")
-    async def healthz() -> Health:
+    async def healthz(_request: Request) -> Response:
         """200 as soon as the process serves."""
-        return Health(status="ok")
+        return JSONResponse({"status": "ok"})
 
-    @routes.get("/readyz", responses={503: {"description": "A part cannot serve now."}})
-    async def readyz() -> Health:
-        """200 when the database answers and objects can be stored; 503 with the reason otherwise."""
+    async def readyz(_request: Request) -> Response:
+        """200 when the database answers; 503 with the reason otherwise."""
         await ready()
-        return Health(status="ready")
+        return JSONResponse({"status": "ready"})
 
-    @routes.get("/version")
-    async def version() -> Version:
+    async def version(_request: Request) -> Response:
         """Name and version of the server."""
-        return Version(name="homefire", version=baas.__version__)
+        return JSONResponse({"name": "homefire", "version": baas.__version__})
 
-    return routes
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/version", version, methods=["GET"]),
+    ]
