@@ -134,17 +134,15 @@ class Checker:
     def _list_lookups(self, node: tree.Expr, scope: Scope) -> None:
         """A lookup that depends on each document can never be proven for a query."""
         for part in tree.walk(node):
-            if (
-                isinstance(part, tree.Call)
-                and part.name in _LOOKUPS
-                and scope.function(part.name) is None
-            ):
-                if any(_is_resource(inner) for arg in part.args for inner in tree.walk(arg)):
-                    self._warn(
-                        f"{part.name}() by a field of the document: a query passes only where it "
-                        "pins that field with '=='.",
-                        part.span,
-                    )
+            if not isinstance(part, tree.Call) or part.name not in _LOOKUPS:
+                continue
+            names = (inner for arg in part.args for inner in tree.walk(arg))
+            if scope.function(part.name) is None and any(map(_is_resource, names)):
+                self._warn(
+                    f"{part.name}() by a field of the document: a query passes only where it "
+                    "pins that field with '=='.",
+                    part.span,
+                )
 
     # --- calls between functions
 

@@ -109,7 +109,8 @@ class Coverage:
             inside.append(self._span(source, part))
             at = part.span.end
         inside.append(html.escape(source.text[at : node.span.end]))
-        return f'<span class="{kind}" title="{html.escape(title or "never evaluated")}">{"".join(inside)}</span>'
+        shown = html.escape(title or "never evaluated")
+        return f'<span class="{kind}" title="{shown}">{"".join(inside)}</span>'
 
 
 def _shown(value: Any) -> str:

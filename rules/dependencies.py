@@ -31,7 +31,8 @@ class DependencyFinder:
             return known
         decl = info.decl
         names = frozenset(decl.parameters) | {let.name for let in decl.lets}
-        # A let may read an outer name that a later let shadows, so lets see parameters only: too much, never too little.
+        # A let may read an outer name that a later let shadows, so it is read with parameters only:
+        # that may find too much, never too little.
         outer = frozenset(decl.parameters)
         found = self._of(decl.result, info.scope, names)
         for let in decl.lets:

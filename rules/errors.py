@@ -26,7 +26,7 @@ class RulesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One finding of the compiler. Lines and columns are 1-based; offsets count characters, the end is exclusive."""
+    """One finding of the compiler. Lines and columns are 1-based; offsets count characters."""
 
     severity: Severity
     description: str
@@ -66,7 +66,7 @@ class RulesCompileError(RulesError):
 
 
 class EvaluationError(RulesError):
-    """An expression has no value. It makes one allow statement not true and nothing more (protocol section 5)."""
+    """An expression has no value: one allow statement is not true, and nothing more (section 5)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

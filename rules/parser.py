@@ -385,9 +385,9 @@ class Parser:
             return tree.Paren(span, self._nest(span, inner), inner)
         if token.text == "[":
             return self._list()
-        if token.text == "{":
-            return self._map()
-        self._unexpected("an expression")
+        if token.text != "{":
+            self._unexpected("an expression")
+        return self._map()
 
     def _literal(self, token: Token) -> object:
         if token.kind == "string":

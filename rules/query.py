@@ -23,9 +23,10 @@ class Conjunction:
         """Whether two filters pin one field to different strings, so that nothing can match."""
         pinned: dict[tuple[str, ...], str] = {}
         for one in self.filters:
-            if one.op == "==" and isinstance(one.value, str):
-                if pinned.setdefault(one.field_path, one.value) != one.value:
-                    return True
+            if one.op != "==" or not isinstance(one.value, str):
+                continue
+            if pinned.setdefault(one.field_path, one.value) != one.value:
+                return True
         return False
 
     def pinned_documents(self) -> list[tuple[str, ...]] | None:

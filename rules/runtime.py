@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 MAX_EXPRESSIONS = 1000
 """Evaluated expressions in one request, over all its allow statements (protocol section 4)."""
 
-LIMIT_MESSAGE = "Unable to evaluate the expression as the maximum of 1000 expressions to evaluate has been reached."
+LIMIT_MESSAGE = (
+    "Unable to evaluate the expression as the maximum of 1000 expressions to evaluate "
+    "has been reached."
+)
 
 Compiled = Callable[["Runtime"], Any]
 

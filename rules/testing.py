@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import unquote
 
 from rules.coverage import Coverage
@@ -29,6 +29,7 @@ from rules.request import (
     Auth,
     FieldFilter,
     Filter,
+    FilterOp,
     ListRequest,
     Or,
     Request,
@@ -309,10 +310,7 @@ def _query(
     )
 
 
-_OPERATORS = frozenset(
-    "== != < <= > >= in not-in array-contains array-contains-any "
-    "is-null is-nan is-not-null is-not-nan".split()  # noqa: SIM905
-)
+_OPERATORS: frozenset[str] = frozenset(get_args(FilterOp))
 
 
 def _filter(node: Any, depth: int) -> Filter:

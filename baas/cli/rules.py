@@ -81,7 +81,7 @@ def _run(rules: Path, suite: Path, coverage: Coverage | None) -> tuple[Ruleset, 
 
 
 @app.command("test")
-def test_suite(
+def run_tests(
     rules: RulesFile,
     suite: SuiteFile,
     as_json: Annotated[bool, typer.Option("--json", help="Print the Rules API's answer.")] = False,

@@ -211,9 +211,9 @@ class ExpressionParser:
             inner = self._expression()
             whole = Span(span.start, self._offsets[self._expect(")").end])
             return tree.Paren(whole, self._nest(whole, inner), inner)
-        if self._accept("["):
-            return self._list(span.start)
-        self._unexpected()
+        if not self._accept("["):
+            self._unexpected()
+        return self._list(span.start)
 
     def _list(self, start: int) -> tree.Expr:
         items: list[tree.Expr] = []

@@ -129,7 +129,7 @@ class Abstract:
         return self.kind == "number" and self.low is None and not self.is_nan_free
 
     def holds(self, value: Value) -> bool:
-        """`value in self` for a list. Raises UnprovableError unless the query says that it holds the value."""
+        """`value in self` for a list. Raises UnprovableError unless the query says so."""
         from rules.types.equality import equal_inside
 
         for held in self.contains:

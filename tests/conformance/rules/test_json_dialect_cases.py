@@ -1,4 +1,4 @@
-"""The conformance cases 73 to 82 of the rules reference and the founding example's table: the JSON dialect."""
+"""Cases 73 to 82 of the rules reference and the founding example's table: the JSON dialect."""
 
 from __future__ import annotations
 
