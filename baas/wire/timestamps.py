@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 
 from baas.errors import InvalidArgument
@@ -48,12 +49,17 @@ def parse_timestamp(text: str) -> Timestamp:
 def format_timestamp(timestamp: Timestamp) -> str:
     """RFC 3339 in UTC with 0, 3 or 6 fractional digits, as many as are needed."""
     seconds, micros = divmod(timestamp.micros, 1_000_000)
-    text = (_EPOCH + dt.timedelta(seconds=seconds)).isoformat()
+    text = _format_second(seconds)
     if micros == 0:
         return text + "Z"
     if micros % 1_000 == 0:
         return f"{text}.{micros // 1_000:03d}Z"
     return f"{text}.{micros:06d}Z"
+
+
+@functools.lru_cache(maxsize=1024)  # what is read together was often written together
+def _format_second(seconds: int) -> str:
+    return (_EPOCH + dt.timedelta(seconds=seconds)).isoformat()
 
 
 def checked_timestamp(micros: int) -> Timestamp:
