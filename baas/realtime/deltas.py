@@ -34,14 +34,21 @@ class ItemKind(enum.Enum):
 
 
 class Item:
-    """One document in a delta. ``document`` is absent only when it is gone."""
+    """One document in a delta. ``document`` is absent only when it is gone.
 
-    __slots__ = ("document", "kind", "name")
+    ``version`` is that of the document's state: when it was last updated, or deleted. It may lie before
+    the delta's: a view that waited for a refill is not told of changes that did not concern it.
+    """
 
-    def __init__(self, kind: ItemKind, name: DocumentName, document: Document | None) -> None:
+    __slots__ = ("document", "kind", "name", "version")
+
+    def __init__(
+        self, kind: ItemKind, name: DocumentName, document: Document | None, gone_at: int = -1
+    ) -> None:
         self.kind = kind
         self.name = name
         self.document = document
+        self.version = gone_at if document is None else document.update_time.micros
 
 
 class Batch(tuple[ListenResponse, ...]):
@@ -101,10 +108,10 @@ class MergedDocument:
         self.matched: dict[int, None] = {}
         self.left: dict[int, None] = {}
 
-    def add(self, target_id: int, version: int, item: Item) -> None:
-        """Take in what a later (or the same) commit did."""
-        if version >= self.version:
-            self.version, self.kind, self.document = version, item.kind, item.document
+    def add(self, target_id: int, item: Item) -> None:
+        """Take in what a later delta says."""
+        if item.version >= self.version:
+            self.version, self.kind, self.document = item.version, item.kind, item.document
         if item.kind is ItemKind.MATCH:
             self.left.pop(target_id, None)
             self.matched[target_id] = None
@@ -150,7 +157,7 @@ class Merged:
                 document = self._documents[key] = MergedDocument(item.name)
             else:
                 self.size -= size_of(document.document)
-            document.add(target_id, delta.version, item)
+            document.add(target_id, item)
             self.size += size_of(document.document)
 
     def drop(self, target_id: int) -> None:

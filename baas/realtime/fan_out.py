@@ -28,7 +28,7 @@ from baas.realtime.bloom import bloom_filter
 from baas.realtime.deltas import Key, ViewDelta
 from baas.realtime.matcher import AnyView, Matcher
 from baas.realtime.options import RealtimeOptions
-from baas.realtime.ports import Source, VersionedReader
+from baas.realtime.ports import NO_HISTORY, Source, VersionedReader
 from baas.realtime.resume import (
     Replay,
     net_delta,
@@ -138,7 +138,7 @@ class Hub:
         Raises:
             ApiError: the database cannot be read.
         """
-        if self._early is None:
+        if self.frontier >= 0:
             return
         if self._opening is None or self._opening.done():
             self._opening = asyncio.ensure_future(self._open())
@@ -154,10 +154,18 @@ class Hub:
     # -- commits -------------------------------------------------------------------------------------
 
     def commit(self, commit: CommitChanges) -> None:
-        """Take a commit; those that already came with a read are passed over."""
+        """Take a commit of the feed; those that already came with a read are passed over."""
         if self._early is not None:
             self._early.append(commit)
-            return
+        elif self.epoch == NO_HISTORY:
+            # the first commit begins the history, whose epoch resume tokens have to carry
+            self._early = [commit]
+            self._spawn(self._learn_epoch())
+        else:
+            self._bring(commit)
+
+    def _bring(self, commit: CommitChanges) -> None:
+        """Bring a commit to the views."""
         version = commit.commit_time.micros
         if version <= self.frontier:
             return
@@ -463,9 +471,20 @@ class Hub:
             return reader.version.micros, reader.epoch
 
         self.frontier, self.epoch = await self._source.read(self.database, position)
+        self._bring_early()
+
+    async def _learn_epoch(self) -> None:
+        try:
+            self.epoch = await self._source.read(self.database, lambda reader: reader.epoch)
+        except ApiError:
+            log.exception("the epoch of %s could not be read", self.database.name)
+        self._bring_early()
+
+    def _bring_early(self) -> None:
+        """Bring the commits that came before the hub could take them."""
         early, self._early = self._early or [], None
         for commit in early:
-            self.commit(commit)
+            self._bring(commit)
 
     async def _read(self, unit: Callable[[VersionedReader], T]) -> tuple[T, int]:
         """Run a unit; when this returns, the views are not behind the version that it saw.
@@ -485,12 +504,13 @@ class Hub:
         async with self._loads:
             value, version, epoch, commits = await self._source.read(self.database, with_commits)
         self.epoch = epoch
+        self._bring_early()
         if version > self.frontier:
             if commits is None:
                 self._start_over(version)
             else:
                 for commit in commits:
-                    self.commit(commit)
+                    self._bring(commit)
                 self.frontier = max(self.frontier, version)
         return value, version
 

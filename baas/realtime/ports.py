@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from baas.access.principal import Principal
 from baas.model.change import CommitChanges
@@ -17,6 +17,9 @@ from baas.model.query import Query
 from baas.model.values import Timestamp
 
 T = TypeVar("T")
+
+NO_HISTORY: Final = bytes(8)
+"""The epoch of a database to which nothing was ever written."""
 
 Lookup = Callable[[DocumentName], Document | None]
 

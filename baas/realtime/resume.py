@@ -102,7 +102,7 @@ def net_delta(view: DocumentsView | QueryView, missed: Missed, version: int) -> 
     """What a query without limit, or a set of documents, has to tell."""
     items = []
     for net in missed.by_key.values():
-        item = _net_item(view, net.change)
+        item = _net_item(view, net)
         if item is not None:
             items.append(item)
     return ViewDelta(version, tuple(items)) if items else None
@@ -120,29 +120,33 @@ def window_delta(
     ]
     for key, document in window.items():
         if key not in now:
-            net = missed.by_key.get(key)
-            items.append(_departed(view, document, document if net is None else net.change.new))
+            items.append(_departed(view, document, missed.by_key.get(key)))
     return ViewDelta(version, tuple(items)) if items else None
 
 
-def _net_item(view: DocumentsView | QueryView, change: Change) -> Item | None:
-    new = change.new
+def _net_item(view: DocumentsView | QueryView, net: Net) -> Item | None:
+    change, new = net.change, net.change.new
     if isinstance(view, DocumentsView):
         if change.name not in view.names:
             return None
-        return Item(ItemKind.GONE if new is None else ItemKind.MATCH, change.name, new)
+        kind = ItemKind.GONE if new is None else ItemKind.MATCH
+        return Item(kind, change.name, new, net.version)
     if view.selects(new):
         return Item(ItemKind.MATCH, change.name, new)
     if not view.selects(change.old):
         return None
-    return Item(ItemKind.GONE if new is None else ItemKind.LEFT, change.name, new)
+    kind = ItemKind.GONE if new is None else ItemKind.LEFT
+    return Item(kind, change.name, new, net.version)
 
 
-def _departed(view: WindowView, then: Document, now: Document | None) -> Item:
+def _departed(view: WindowView, then: Document, net: Net | None) -> Item:
+    """A document that was in the window and is not any more."""
+    if net is None:
+        return Item(ItemKind.PASSED, then.name, then)
+    now = net.change.new
     if now is None:
-        return Item(ItemKind.GONE, then.name, None)
-    stays = now is then or view.selects(now)
-    return Item(ItemKind.PASSED if stays else ItemKind.LEFT, then.name, now)
+        return Item(ItemKind.GONE, then.name, None, net.version)
+    return Item(ItemKind.PASSED if view.selects(now) else ItemKind.LEFT, then.name, now)
 
 
 def _window_then(reader: VersionedReader, view: WindowView, missed: Missed) -> dict[Key, Document]:

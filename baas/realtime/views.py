@@ -143,7 +143,7 @@ class DocumentsView(View):
                 continue
             self._documents[change.name.segments] = change.new
             kind = ItemKind.GONE if change.new is None else ItemKind.MATCH
-            items.append(Item(kind, change.name, change.new))
+            items.append(Item(kind, change.name, change.new, version))
         self.version = version
         return ViewDelta(version, tuple(items)) if items else None
 
@@ -217,7 +217,7 @@ class QueryView(View):
     def _apply(self, version: int, changes: tuple[Change, ...]) -> ViewDelta | None:
         items = []
         for change in changes:
-            item = self._judge(change)
+            item = self._judge(version, change)
             if item is not None:
                 items.append(item)
         self.version = version
@@ -226,7 +226,7 @@ class QueryView(View):
         self.let_go()
         return ViewDelta(version, tuple(items))
 
-    def _judge(self, change: Change) -> Item | None:
+    def _judge(self, version: int, change: Change) -> Item | None:
         new, key = change.new, change.name.segments
         documents = self._documents
         matches = new is not None and self._selects(new)
@@ -243,7 +243,7 @@ class QueryView(View):
             return Item(ItemKind.MATCH, change.name, new)
         if not matched:
             return None
-        return Item(ItemKind.GONE if new is None else ItemKind.LEFT, change.name, new)
+        return Item(ItemKind.GONE if new is None else ItemKind.LEFT, change.name, new, version)
 
     def _result(self) -> Iterable[Document]:
         return () if self._documents is None else self._documents.values()
@@ -286,8 +286,8 @@ class WindowView(View):
         self._complete = False
         self._short = True
         self._shown: dict[Key, Document] = {}
-        self._changed: dict[Key, Document | None] = {}
-        """What became of shown documents since they were shown."""
+        self._changed: dict[Key, tuple[int, Document | None]] = {}
+        """What became of shown documents since they were shown, and when."""
 
     @property
     def has_result(self) -> bool:
@@ -350,7 +350,7 @@ class WindowView(View):
         touched = False
         for change in changes:
             if change.name.segments in self._shown:
-                self._changed[change.name.segments] = change.new
+                self._changed[change.name.segments] = (version, change.new)
                 touched = True
             if not self._short and self._take(change):
                 touched = True
@@ -416,9 +416,9 @@ class WindowView(View):
         return ViewDelta(version, tuple(items)) if items else None
 
     def _departure(self, key: Key, shown: Document) -> Item:
-        new = self._changed.get(key, shown)
+        version, new = self._changed.get(key, (-1, shown))
         if new is None:
-            return Item(ItemKind.GONE, shown.name, None)
+            return Item(ItemKind.GONE, shown.name, None, version)
         stays = new is shown or self._selects(new)
         return Item(ItemKind.PASSED if stays else ItemKind.LEFT, shown.name, new)
 

@@ -50,7 +50,8 @@ class ListenClient:
         """A request to add was sent; ``known`` is what is resumed from."""
         self._expected.append((TargetChangeType.ADD, target_id))
         documents = {} if known is None else dict(known.settled)
-        view = TargetView(documents, token=known.token if known else None, settled=documents)
+        view = TargetView(documents, token=known.token if known else None)
+        view.settled = dict(documents)
         self._adding.setdefault(target_id, []).append(view)
 
     def removing(self, target_id: int) -> None:
@@ -81,7 +82,8 @@ class ListenClient:
         elif isinstance(response, DocumentDelete | DocumentRemove):
             self._leave(response.name, response.removed_target_ids)
         elif isinstance(response, ExistenceFilter):
-            assert response.count == len(self._target(response.target_id).documents)
+            if not self._leaving[response.target_id]:
+                assert response.count == len(self._target(response.target_id).documents)
 
     def _target(self, target_id: int) -> TargetView:
         if self._leaving[target_id]:
