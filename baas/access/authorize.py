@@ -80,7 +80,7 @@ class Authorizer:
         Raises:
             PermissionDenied: no.
         """
-        release = self._release(principal, database.project, FIRESTORE)
+        release = self._release(principal, database.project, FIRESTORE, database.database)
         if release is None:
             return None
         request = rules.Request(
@@ -103,7 +103,9 @@ class Authorizer:
         Raises:
             PermissionDenied: no, or it cannot be proven from the query's own constraints.
         """
-        release = self._release(principal, query.database.project, FIRESTORE)
+        release = self._release(
+            principal, query.database.project, FIRESTORE, query.database.database
+        )
         if release is None:
             return None
         request = context.list_request(query, principal, time)
@@ -126,7 +128,7 @@ class Authorizer:
         Raises:
             PermissionDenied: one of them is refused.
         """
-        release = self._release(principal, database.project, FIRESTORE)
+        release = self._release(principal, database.project, FIRESTORE, database.database)
         if release is None:
             return
         lookups = _DocumentLookups(database, lookup, lookup_after)
@@ -162,7 +164,7 @@ class Authorizer:
         Raises:
             PermissionDenied: no.
         """
-        release = self._release(principal, project, STORAGE)
+        release = self._release(principal, project, STORAGE, request.database)
         if release is None:
             return
         fetched = _FetchedLookups(DatabaseId(project))
@@ -174,7 +176,9 @@ class Authorizer:
                 await fetched.fetch(needed, lookup)
         self._require(decision, principal, request.method, (request.database, *request.path))
 
-    def _release(self, principal: Principal, project: str, service: str) -> Release | None:
+    def _release(
+        self, principal: Principal, project: str, service: str, resource: str
+    ) -> Release | None:
         """The release to ask; ``None`` if the caller may without asking.
 
         Raises:
@@ -184,7 +188,7 @@ class Authorizer:
             raise PermissionDenied(DENIED)
         if principal.bypasses_rules:
             return None
-        release = self.releases.live(project, service)
+        release = self.releases.live(project, service, resource)
         if release is None and not self._open_without_rules:
             log.info("denied: no %s rules are loaded for project %s", service, project)
             raise PermissionDenied(

@@ -78,7 +78,7 @@ class EmulatorControl:
         return HTMLResponse(self._coverage(request).html())
 
     def _coverage(self, request: Request) -> Any:
-        ruleset = self._releases.live(request.path_params["project"], FIRESTORE)
+        ruleset = self._releases.live(request.path_params["project"], FIRESTORE, "(default)")
         if ruleset is None or ruleset.coverage is None:
             raise NotFound("No rules with coverage are loaded; load some with :securityRules.")
         return ruleset.coverage
