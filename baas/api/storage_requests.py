@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from baas.access.principal import Principal
 from baas.api.http import JSONResponse, parse_object
+from baas.api.storage_multipart import MultipartUpload
 from baas.errors import ApiError, InternalError, InvalidArgument, NotFound
 from baas.storage.errors import ClientGone, RangeNotSatisfiable
 from baas.storage.model import Preconditions
@@ -116,6 +117,33 @@ async def body_stream(request: Request) -> AsyncIterator[bytes]:
                 yield piece
     except ClientDisconnect:
         raise ClientGone from None
+
+
+async def until_media(parser: MultipartUpload, pieces: AsyncIterator[bytes]) -> bytes:
+    """Feed the parser until the media begins; answers the media's bytes that came with that."""
+    async for piece in pieces:
+        media = parser.feed(piece)
+        if parser.media_begun():
+            return media
+    parser.finish()
+    return b""
+
+
+async def media_of(
+    parser: MultipartUpload, first: bytes, pieces: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The media's bytes, of which ``first`` came already.
+
+    Raises:
+        InvalidArgument: the body ends too soon, or has a third part.
+        ClientGone: the client went away.
+    """
+    if first:
+        yield first
+    async for piece in pieces:
+        if media := parser.feed(piece):
+            yield media
+    parser.finish()
 
 
 async def json_body(request: Request, limit: int) -> dict[str, Any]:

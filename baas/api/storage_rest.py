@@ -8,7 +8,6 @@ Firebase TOKEN`` or ``Bearer TOKEN``; a download token in the address stands in 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,7 +27,9 @@ from baas.api.storage_requests import (
     int_header,
     int_param,
     json_body,
+    media_of,
     preconditions_of,
+    until_media,
 )
 from baas.api.storage_times import rfc3339
 from baas.errors import InvalidArgument
@@ -204,7 +205,7 @@ class _FirebaseStorage:
         )
         principal = await caller(self._service, self._authenticate, request, bucket)
         pieces = body_stream(request)
-        first = await _until_media(parser, pieces)
+        first = await until_media(parser, pieces)
         metadata = parse_object(parser.metadata)
         length = int_header(request, "content-length")
         declared = UploadRequest(
@@ -215,7 +216,7 @@ class _FirebaseStorage:
             hashes=_hashes(request, metadata),
             preconditions=preconditions_of(request),
         )
-        stored = await self._service.upload(principal, declared, _media(parser, first, pieces))
+        stored = await self._service.upload(principal, declared, media_of(parser, first, pieces))
         return JSONResponse(resource(stored))
 
     async def _start(self, request: Request, bucket: str, name: str) -> Response:
@@ -291,27 +292,6 @@ def _standing(upload: Upload) -> Response:
 def _commands(request: Request) -> set[str]:
     text = request.headers.get("x-goog-upload-command", "")
     return {command.strip().lower() for command in text.split(",") if command.strip()}
-
-
-async def _until_media(parser: MultipartUpload, pieces: AsyncIterator[bytes]) -> bytes:
-    """Feed the parser until the media begins; answers the media's bytes that came with that."""
-    async for piece in pieces:
-        media = parser.feed(piece)
-        if parser.media_begun():
-            return media
-    parser.finish()
-    return b""
-
-
-async def _media(
-    parser: MultipartUpload, first: bytes, pieces: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    async for piece in pieces:
-        if media := parser.feed(piece):
-            yield media
-    parser.finish()
 
 
 def _hashes(request: Request, metadata: dict[str, Any]) -> Hashes:

@@ -65,6 +65,17 @@ class DownloadTokens:
         await self._guard.require_admin(principal, bucket)
         return await self._amend(bucket, name, without)
 
+    async def set(
+        self, principal: Principal, bucket: str, name: str, tokens: Tokens
+    ) -> StoredObject:
+        """Have exactly these tokens. Only for callers that bypass rules.
+
+        Raises:
+            PermissionDenied, NotFound; InvalidArgument: they are too many.
+        """
+        await self._guard.require_admin(principal, bucket)
+        return await self._amend(bucket, name, lambda _: tokens)
+
     async def ensure(self, stored: StoredObject) -> StoredObject:
         """The object with a token at least: whoever may read it may hand it on.
 

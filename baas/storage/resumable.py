@@ -239,7 +239,7 @@ class ResumableUploads:
 
         try:
             stored = await self._service.publish(
-                upload.principal, upload.request, received, unit, discard=False
+                upload.principal, upload.request, received, after=unit, discard=False
             )
         except ApiError:
             if flattened is not None:

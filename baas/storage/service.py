@@ -296,14 +296,15 @@ class StorageService:
         principal: Principal,
         request: UploadRequest,
         received: Received,
-        also: Callable[[Tx, StoredObject], None] | None = None,
         *,
+        before: Callable[[Tx], None] | None = None,
+        after: Callable[[Tx, StoredObject], None] | None = None,
         discard: bool = True,
     ) -> StoredObject:
         """Let the name stand for bytes that are durable, if the rules and the preconditions hold now.
 
-        ``also`` is run in the same unit of work. A refusal drops the bytes, unless ``discard`` says
-        that they are somebody else's.
+        ``before`` and ``after`` are run in the same unit of work. A refusal drops the bytes, unless
+        ``discard`` says that they are somebody else's.
         """
 
         async def attempt() -> StoredObject:
@@ -324,9 +325,11 @@ class StorageService:
             )
 
             def unit(tx: Tx) -> StoredObject:
+                if before is not None:
+                    before(tx)
                 stored = object_writes.publish(tx, new, existing, self.options, self.leases.discard)
-                if also is not None:
-                    also(tx, stored)
+                if after is not None:
+                    after(tx, stored)
                 return stored
 
             return await self.database.write(unit)
