@@ -7,8 +7,9 @@ methods' semantics: ``listen-and-write`` §4 to §6.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -37,7 +38,9 @@ from baas.documents.results import (
     QueryResult,
     Read,
 )
+from baas.documents.retention import Retention
 from baas.documents.transactions import Transaction, Transactions
+from baas.documents.ttl import Expiry
 from baas.documents.versions import VersionedReads
 from baas.documents.writer import Writer
 from baas.errors import Aborted, ApiError, InvalidArgument, PermissionDenied
@@ -57,6 +60,8 @@ from baas.model.write import Commit, CommitResult, Write, WriteKind, WriteResult
 from baas.wire.requests import ExplainOptions
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 MAX_PARTITIONS = 1_000
 """Cursors that one partition query gives at most."""
@@ -89,6 +94,38 @@ class DocumentStore:
         self._writer = Writer(
             self._catalogue, index_catalogue, CommitClock(now), self.changes, access
         )
+        self.retention = Retention(database, self._options, now)
+        self.expiry = Expiry(
+            database, self._catalogue, self.indexes, self._writer, self._options, now
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # Background work
+
+    def start(self) -> None:
+        """Begin the background work: building indexes, dropping old changes, expiry."""
+        every = self._every
+        self._tasks = [
+            asyncio.create_task(self.indexes.run(), name="index-builder"),
+            asyncio.create_task(every(self._options.prune_interval, self.retention.prune)),
+            asyncio.create_task(every(self._options.ttl_interval, self.expiry.sweep)),
+        ]
+
+    async def close(self) -> None:
+        """End the background work. What it was doing goes on at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    @staticmethod
+    async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except ApiError as error:  # such as a full disk: it is tried again
+                log.error("background work failed: %s", error)
 
     # Writes
 
