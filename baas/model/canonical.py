@@ -30,6 +30,7 @@ from baas.model.paths import (
     FieldPath,
     check_segments,
     format_field_path,
+    parse_field_path,
 )
 from baas.model.query import (
     CompositeFilter,
@@ -277,6 +278,8 @@ def _check_find_nearest(nearest: FindNearest) -> None:
     check_field_path(nearest.field_path)
     if not 1 <= nearest.limit <= MAX_NEAREST:
         raise InvalidArgument(f"findNearest.limit must be between 1 and {MAX_NEAREST}.")
+    if nearest.distance_result_field is not None:
+        check_field_path(parse_field_path(nearest.distance_result_field))
     dimensions = len(nearest.query_vector.components)
     if not 1 <= dimensions <= MAX_VECTOR_DIMENSIONS:
         raise InvalidArgument(

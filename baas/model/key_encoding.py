@@ -27,7 +27,7 @@ leaves the order beyond unspecified; here the order is exact, and keys are as lo
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from baas.model.paths import numeric_id
@@ -52,6 +52,8 @@ _KEY: Final = b"\x02"
 _NUMERIC_SEGMENT: Final = b"\x02"
 _STRING_SEGMENT: Final = b"\x03"
 _STRING_END: Final = b"\x00\x01"
+_SEGMENT_BREAK: Final = "\x00\x01\x03"
+"""The end of one string segment and the tag of the next."""
 _ZERO_ESCAPED: Final = b"\x00\xff"
 _NAN_DOUBLE: Final = bytes(8)
 _ZERO_DOUBLE: Final = b"\x80" + bytes(7)
@@ -79,14 +81,18 @@ def encode_segment(segment: str) -> bytes:
     return _STRING_SEGMENT + _escape(segment.encode())
 
 
-def encode_path(segments: Iterable[str]) -> bytes:
+def encode_path(segments: Sequence[str]) -> bytes:
     """A path of ids. Self-delimiting; a path sorts before all paths that continue it."""
     return encode_path_prefix(segments) + _END
 
 
-def encode_path_prefix(segments: Iterable[str]) -> bytes:
+def encode_path_prefix(segments: Sequence[str]) -> bytes:
     """The bytes with which the path and all paths below it begin. Not self-delimiting."""
-    return b"".join(map(encode_segment, segments))
+    joined = _SEGMENT_BREAK.join(segments)
+    if "__id" in joined or joined.count("\x00") != len(segments) - 1:
+        return b"".join(map(encode_segment, segments))
+    # nothing to escape and no number: the same bytes, made in one go
+    return _STRING_SEGMENT + joined.encode() + _STRING_END
 
 
 def descending(encoded: bytes) -> bytes:

@@ -196,6 +196,15 @@ class TestRest:
                 ),
                 "findNearest.limit",
             ),
+            (
+                replace(
+                    QUERY,
+                    find_nearest=FindNearest(
+                        ("v",), Vector((1.0,)), DistanceMeasure.COSINE, 1, "not a path"
+                    ),
+                ),
+                "Field path",
+            ),
         ],
     )
     def test_refuses(self, query: Query, message: str) -> None:
