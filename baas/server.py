@@ -21,15 +21,17 @@ from starlette.types import ASGIApp
 import baas
 from baas.access.authorize import Authorizer
 from baas.access.principal import ANONYMOUS, OWNER, Principal
+from baas.access.release_store import ReleaseStore
 from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
 from baas.access.storage_rights import StorageRights
 from baas.api import health, identity, port, storage_rest
 from baas.api.edge import Edge
 from baas.api.emulator_firestore import EmulatorControl
-from baas.api.firestore_rest import FirestoreRest
+from baas.api.firestore_rest import Authenticate, FirestoreRest
 from baas.api.grpc.firestore import FirestoreGrpc
 from baas.api.grpc.server import GrpcServer
+from baas.api.lazy import LazyApplication
 from baas.api.streams import Streams
 from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
@@ -56,6 +58,7 @@ from baas.storage.blobs.filesystem import FilesystemBlobs
 from baas.storage.buckets import Buckets
 from baas.storage.options import StorageOptions
 from baas.storage.service import StorageService
+from rules import RulesCompileError
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +96,8 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
 
         releases = Releases()
         await _load_rules(settings, releases, stack)
+        release_store = ReleaseStore(database, releases)
+        await _load_deployed_rules(release_store)
         authorizer = Authorizer(releases, explain=settings.dev, open_without_rules=settings.dev)
         auth = _auth(settings, folder, database, address)
         stack.callback(auth.close)
@@ -140,7 +145,8 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         ]
         if settings.dev:
             routes += EmulatorControl(releases, documents.clear_database, reset).routes()
-        app = Edge(Router(routes))
+        admin = LazyApplication(lambda: _admin(release_store, authenticator.principal))
+        app = Edge(Router(routes, default=admin))
         yield Homefire(app, grpc, streams, webchannel, websocket)
 
 
@@ -161,6 +167,21 @@ async def _load_rules(
     if settings.rules_reload if settings.rules_reload is not None else settings.dev:
         watching = asyncio.create_task(files.watch(), name="rules-files")
         stack.push_async_callback(_cancelled, watching)
+
+
+async def _load_deployed_rules(store: ReleaseStore) -> None:
+    try:
+        await store.load()
+    except RulesCompileError as error:
+        raise SettingsError(
+            f"rules: a deployed ruleset does not compile any more: {error.render()}"
+        ) from None
+
+
+def _admin(store: ReleaseStore, authenticate: Authenticate) -> ASGIApp:
+    from baas.api import admin  # imported when first asked for: it loads FastAPI
+
+    return admin.application(store, authenticate)
 
 
 def _auth(

@@ -41,6 +41,11 @@ class Principal:
         """Whether security rules do not apply to this caller."""
         return self.kind in (PrincipalKind.OWNER, PrincipalKind.SERVICE_ACCOUNT)
 
+    @property
+    def may_write(self) -> bool:
+        """Whether a caller that rules do not apply to may change anything: a viewer may not."""
+        return self.kind is PrincipalKind.OWNER or self.role in ("owner", "editor")
+
 
 ANONYMOUS = Principal(PrincipalKind.ANONYMOUS)
 OWNER = Principal(PrincipalKind.OWNER)

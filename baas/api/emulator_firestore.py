@@ -71,17 +71,19 @@ class EmulatorControl:
 
     async def coverage(self, request: Request) -> Response:
         """What each expression of the live rules came to, and how often."""
-        return JSONResponse(self._coverage(request).report())
+        release, counted = self._covered(request)
+        return JSONResponse(release.ruleset.coverage_report(counted))
 
     async def coverage_page(self, request: Request) -> Response:
         """The same for people."""
-        return HTMLResponse(self._coverage(request).html())
+        release, counted = self._covered(request)
+        return HTMLResponse(release.ruleset.coverage_html(counted))
 
-    def _coverage(self, request: Request) -> Any:
-        ruleset = self._releases.live(request.path_params["project"], FIRESTORE, "(default)")
-        if ruleset is None or ruleset.coverage is None:
+    def _covered(self, request: Request) -> tuple[Release, rules.Coverage]:
+        release = self._releases.live(request.path_params["project"], FIRESTORE, "(default)")
+        if release is None or release.coverage is None:
             raise NotFound("No rules with coverage are loaded; load some with :securityRules.")
-        return ruleset.coverage
+        return release, release.coverage
 
     async def clear_documents(self, request: Request) -> Response:
         """Drop every document of a database; listeners see them go."""

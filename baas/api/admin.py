@@ -1,0 +1,55 @@
+"""The administrators' side of the HTTP surface: a FastAPI application that describes itself (OpenAPI).
+
+It is built when it is first asked for: nobody waits for it at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+import baas
+from baas.access.principal import Principal
+from baas.access.release_store import ReleaseStore
+from baas.api import rules_rest
+from baas.api.edge import render_api_error, render_http_exception
+from baas.api.http import error_response
+from baas.errors import ApiError, InvalidArgument
+
+Authenticate = Callable[[str | None, str], Awaitable[Principal]]
+
+
+def application(store: ReleaseStore, authenticate: Authenticate) -> FastAPI:
+    """The application; ``/openapi.json`` describes it."""
+    app = FastAPI(
+        title="Homefire",
+        version=baas.__version__,
+        docs_url=None,
+        redoc_url=None,
+        strict_content_type=False,  # clients of Google's APIs name JSON as they please
+    )
+    routers: list[APIRouter] = [
+        rules_rest.router(store, authenticate),
+        rules_rest.testing_router(authenticate),
+    ]
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(ApiError, render_api_error)
+    app.add_exception_handler(HTTPException, render_http_exception)
+    app.add_exception_handler(RequestValidationError, _render_validation_error)
+    return app
+
+
+async def _render_validation_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()
+    )
+    return error_response(InvalidArgument(f"Invalid request: {found}"))
