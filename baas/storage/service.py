@@ -79,7 +79,7 @@ class StorageService:
         self.guard = Guard(database, authorize, self.buckets)
         self.decisions = Decisions()
         self.tokens = DownloadTokens(database, self.guard, self.decisions, self.options)
-        self._uploads = 0
+        self.uploads_running = 0
 
     async def close(self) -> None:
         """Finish what is being published or deleted. The database and the blobs stay open."""
@@ -283,13 +283,13 @@ class StorageService:
         Raises:
             Unavailable: too many are.
         """
-        if self._uploads >= self.options.max_concurrent_uploads:
+        if self.uploads_running >= self.options.max_concurrent_uploads:
             raise Unavailable("Too many uploads are on their way; try again later.")
-        self._uploads += 1
+        self.uploads_running += 1
         try:
             yield
         finally:
-            self._uploads -= 1
+            self.uploads_running -= 1
 
     async def publish(
         self,

@@ -32,8 +32,8 @@ class RawRequest:
         await self._writer.drain()
 
     async def hang_up(self) -> None:
-        """Go away, now."""
-        self._writer.transport.abort()
+        """Go away; what was sent still arrives."""
+        self._writer.close()
         await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
 
     async def answer(self) -> tuple[int, bytes]:
