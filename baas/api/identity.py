@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,20 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from baas.api import auth_pages, emulator_auth, identity_admin, identity_config
 from baas.api.http import JSONResponse, parse_object, read_body
-from baas.api.identity_render import account_json, profile_json, provider_infos, tokens_json
-from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error, read_scope
+from baas.api.identity_admin import AdminDoor, IdentityAdminApi, code_request
+from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
+from baas.api.identity_render import (
+    account_json,
+    profile_json,
+    provider_infos,
+    sign_in_json,
+    tokens_json,
+)
+from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error
+from baas.auth.authenticator import Authenticator
+from baas.auth.context import SignedIn
 from baas.auth.errors import AuthError
-from baas.auth.options import AuthOptions
 from baas.auth.service import AuthService, ProfileChange
-from baas.errors import ApiError, InternalError, InvalidArgument
+from baas.auth.service_accounts import GRANT
+from baas.errors import ApiError, InvalidArgument, Unauthenticated
 
-log = logging.getLogger(__name__)
-
-Handler = Callable[[Call], Awaitable[dict[str, Any]]]
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-TOOLKIT_PREFIXES = ("", "/identitytoolkit.googleapis.com")
 OLD_PREFIXES = (
     "/www.googleapis.com/identitytoolkit/v3/relyingparty",
     "/identitytoolkit/v3/relyingparty",
@@ -32,9 +35,20 @@ OLD_PREFIXES = (
 _KEYS_MAX_AGE = "public, max-age=3600"
 
 
-def routes(service: AuthService) -> list[Route]:
-    """Every route of this surface."""
-    api = IdentityApi(service)
+def routes(service: AuthService, authenticator: Authenticator | None = None) -> list[Route]:
+    """Every route of the auth room: users', administrators', and in development the emulators' control."""
+    authenticator = authenticator or Authenticator(service)
+    return [
+        *_user_routes(service, authenticator),
+        *identity_admin.routes(service, authenticator),
+        *identity_config.routes(service, authenticator),
+        *auth_pages.routes(service),
+        *emulator_auth.routes(service),
+    ]
+
+
+def _user_routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
+    api = IdentityApi(service, authenticator)
     options = service.options
     found: list[Route] = []
     for name, (old_name, handler) in api.methods().items():
@@ -45,6 +59,8 @@ def routes(service: AuthService) -> list[Route]:
         found += [Route(path, endpoint, methods=["POST"]) for path in paths]
     for path in ("/v1/token", "/securetoken.googleapis.com/v1/token"):
         found.append(Route(path, api.token, methods=["POST"]))
+    for path in ("/token", "/oauth2.googleapis.com/token"):
+        found.append(Route(path, api.access_token, methods=["POST"]))
     return found + _key_routes(api)
 
 
@@ -63,36 +79,13 @@ def _key_routes(api: IdentityApi) -> list[Route]:
     ]
 
 
-def call_endpoint(handler: Handler, options: AuthOptions, *, limit: int = MAX_BODY) -> Endpoint:
-    """An endpoint that parses a call, runs it, and renders what comes of it."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            body = await read_body(request.receive, limit)
-            fields = Fields(parse_object(body))
-            call = Call(
-                fields,
-                read_scope(request, fields, options),
-                request.client.host if request.client else "",
-                request.headers.get("authorization"),
-                {**request.query_params, **request.path_params},
-                request.headers.get("x-firebase-locale", ""),
-            )
-            return JSONResponse(await handler(call))
-        except ApiError as error:
-            return identity_error(error)
-        except Exception:
-            log.exception("%s %s failed", request.method, request.url.path)
-            return identity_error(InternalError("The server failed; its log says why."))
-
-    return endpoint
-
-
 class IdentityApi:
     """The handlers."""
 
-    def __init__(self, service: AuthService) -> None:
+    def __init__(self, service: AuthService, authenticator: Authenticator) -> None:
         self._service = service
+        self._door = AdminDoor(authenticator)
+        self._admin = IdentityAdminApi(service)
 
     def methods(self) -> dict[str, tuple[str, Handler]]:
         """Method name -> its name in the old API ("" if it had none), and what handles it."""
@@ -102,6 +95,11 @@ class IdentityApi:
             "lookup": ("getAccountInfo", self.lookup),
             "update": ("setAccountInfo", self.update),
             "delete": ("deleteAccount", self.delete),
+            "createAuthUri": ("createAuthUri", self.create_auth_uri),
+            "sendOobCode": ("getOobConfirmationCode", self.send_code),
+            "resetPassword": ("resetPassword", self.reset_password),
+            "signInWithEmailLink": ("emailLinkSignin", self.sign_in_with_email_link),
+            "signInWithCustomToken": ("verifyCustomToken", self.sign_in_with_custom_token),
         }
 
     async def sign_up(self, call: Call) -> dict[str, Any]:
@@ -125,10 +123,10 @@ class IdentityApi:
                 password=fields.text("password"),
                 display_name=fields.text("displayName"),
                 photo_url=fields.text("photoUrl"),
-                address=call.address,
+                client=call.client,
             )
         else:
-            signed_in = await self._service.sign_up_anonymously(call.scope, address=call.address)
+            signed_in = await self._service.sign_up_anonymously(call.scope, client=call.client)
         return kind | tokens_json(signed_in) | profile_json(signed_in.account)
 
     async def sign_in_with_password(self, call: Call) -> dict[str, Any]:
@@ -138,22 +136,99 @@ class IdentityApi:
             raise AuthError("INVALID_EMAIL")
         if not fields.text("password"):
             raise AuthError("MISSING_PASSWORD")
-        signed_in = await self._service.sign_in(
+        outcome = await self._service.sign_in(
             call.scope,
             email=fields.text("email"),
             password=fields.text("password"),
-            address=call.address,
+            client=call.client,
         )
         return {
             "kind": "identitytoolkit#VerifyPasswordResponse",
             "registered": True,
             "displayName": "",
-            **profile_json(signed_in.account),
+            **profile_json(outcome.account),
+            **sign_in_json(outcome),
+        }
+
+    async def sign_in_with_email_link(self, call: Call) -> dict[str, Any]:
+        """``accounts:signInWithEmailLink``."""
+        fields = call.fields
+        if not fields.text("email"):
+            raise AuthError("MISSING_EMAIL")
+        if not fields.text("oobCode"):
+            raise AuthError("MISSING_OOB_CODE")
+        outcome = await self._service.codes.sign_in_with_link(
+            call.scope,
+            email=fields.text("email"),
+            code=fields.text("oobCode"),
+            id_token=fields.text("idToken"),
+            client=call.client,
+        )
+        return {
+            "kind": "identitytoolkit#EmailLinkSigninResponse",
+            "email": outcome.account.email,
+            "isNewUser": isinstance(outcome, SignedIn) and outcome.is_new,
+            **sign_in_json(outcome),
+        }
+
+    async def sign_in_with_custom_token(self, call: Call) -> dict[str, Any]:
+        """``accounts:signInWithCustomToken``."""
+        token = call.fields.text("token")
+        if not token:
+            raise AuthError("MISSING_CUSTOM_TOKEN")
+        signed_in = await self._service.service_accounts.sign_in(
+            call.scope, token, client=call.client
+        )
+        return {
+            "kind": "identitytoolkit#VerifyCustomTokenResponse",
+            "isNewUser": signed_in.is_new,
             **tokens_json(signed_in),
         }
 
+    async def create_auth_uri(self, call: Call) -> dict[str, Any]:
+        """``accounts:createAuthUri``: the ways into an account; nothing, where addresses are protected."""
+        identifier = call.fields.text("identifier")
+        if not identifier:
+            raise AuthError("MISSING_IDENTIFIER")
+        if not call.fields.text("continueUri"):
+            raise AuthError("MISSING_CONTINUE_URI")
+        answer: dict[str, Any] = {"kind": "identitytoolkit#CreateAuthUriResponse"}
+        methods = await self._service.sign_in_methods(call.scope, identifier)
+        if methods is None:
+            return answer
+        return {**answer, "registered": bool(methods), "signinMethods": methods}
+
+    async def send_code(self, call: Call) -> dict[str, Any]:
+        """``accounts:sendOobCode``: a mail with a link. Only administrators may be told the link."""
+        return_link = call.fields.flag("returnOobLink")
+        if return_link or call.authorization is not None:
+            await self._door.check(call, write=True)
+        request = code_request(call, return_link=return_link)
+        sent = await self._service.codes.send(call.scope, request)
+        kind = {"kind": "identitytoolkit#GetOobConfirmationCodeResponse", "email": sent.email}
+        return kind | {"oobCode": sent.code, "oobLink": sent.link} if return_link else kind
+
+    async def reset_password(self, call: Call) -> dict[str, Any]:
+        """``accounts:resetPassword``: tells what a code is for, or sets the new password."""
+        code, password = call.fields.text("oobCode"), call.fields.optional_text("newPassword")
+        if not code:
+            raise AuthError("MISSING_OOB_CODE")
+        found = await self._service.codes.check(call.scope, code)
+        if password is not None:
+            await self._service.codes.reset_password(call.scope, code, password)
+        answer = {
+            "kind": "identitytoolkit#ResetPasswordResponse",
+            "requestType": found.purpose,
+            "email": found.payload["email"],
+        }
+        new_email = found.payload.get("new_email")
+        return {**answer, "newEmail": new_email} if new_email else answer
+
     async def lookup(self, call: Call) -> dict[str, Any]:
-        """``accounts:lookup`` of the own account."""
+        """``accounts:lookup`` of the own account; of any, for administrators."""
+        if call.authorization is not None:
+            await self._door.check(call, write=False)
+            return await self._admin.lookup(call)
         account = await self._service.lookup(call.scope, _id_token(call.fields))
         return {
             "kind": "identitytoolkit#GetAccountInfoResponse",
@@ -161,7 +236,12 @@ class IdentityApi:
         }
 
     async def update(self, call: Call) -> dict[str, Any]:
-        """``accounts:update`` of the own account."""
+        """``accounts:update`` of the own account, by ID token or code; of any, for administrators."""
+        if call.authorization is not None:
+            await self._door.check(call, write=True)
+            return await self._admin.update(call)
+        if "oobCode" in call.fields:
+            return await self._apply_code(call)
         account, signed_in = await self._service.update(
             call.scope, _id_token(call.fields), _profile_change(call.fields)
         )
@@ -174,8 +254,23 @@ class IdentityApi:
         }
         return answer if signed_in is None else answer | tokens_json(signed_in)
 
+    async def _apply_code(self, call: Call) -> dict[str, Any]:
+        account = await self._service.codes.apply(
+            call.scope, call.fields.text("oobCode"), language=call.client.language
+        )
+        return {
+            "kind": "identitytoolkit#SetAccountInfoResponse",
+            "localId": account.uid,
+            "emailVerified": account.email_verified,
+            "providerUserInfo": provider_infos(account),
+            **profile_json(account),
+        }
+
     async def delete(self, call: Call) -> dict[str, Any]:
-        """``accounts:delete`` of the own account."""
+        """``accounts:delete`` of the own account; of any, for administrators."""
+        if call.authorization is not None:
+            await self._door.check(call, write=True)
+            return await self._admin.delete(call)
         await self._service.delete(call.scope, _id_token(call.fields))
         return {"kind": "identitytoolkit#DeleteAccountResponse"}
 
@@ -189,6 +284,24 @@ class IdentityApi:
             return JSONResponse(await self._exchange(fields))
         except ApiError as error:
             return identity_error(error)
+
+    async def access_token(self, request: Request) -> Response:
+        """OAuth's token address: a service account's signed JWT for an access token (RFC 7523)."""
+        try:
+            fields = Fields(_parse_form(await read_body(request.receive, MAX_BODY)))
+            if fields.text("grant_type") != GRANT:
+                return _oauth_error("unsupported_grant_type", f"grant_type must be {GRANT}.")
+            token, lifetime = await self._service.service_accounts.exchange(
+                fields.text("assertion")
+            )
+        except (Unauthenticated, InvalidArgument) as error:
+            return _oauth_error("invalid_grant", error.message)
+        except ApiError as error:
+            return identity_error(error)
+        return JSONResponse(
+            {"access_token": token, "expires_in": lifetime, "token_type": "Bearer"},
+            headers={"cache-control": "no-store"},
+        )
 
     async def _exchange(self, fields: Fields) -> dict[str, Any]:
         grant = fields.text("grant_type") or fields.text("grantType")
@@ -248,3 +361,7 @@ def _parse_form(body: bytes) -> dict[str, str]:
     except ValueError as error:
         raise InvalidArgument("The body must be form-encoded.") from error
     return {name: values[-1] for name, values in pairs.items()}
+
+
+def _oauth_error(code: str, words: str) -> Response:
+    return JSONResponse({"error": code, "error_description": words}, status_code=400)

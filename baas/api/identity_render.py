@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from baas.auth.accounts import Account
-from baas.auth.context import SignedIn
+from baas.auth.context import SecondFactorNeeded, SignedIn
 
 REDACTED = "UkVEQUNURUQ="
 """Base64 of REDACTED: what stands for a password hash, which never leaves the server this way."""
@@ -35,6 +36,8 @@ def account_json(account: Account) -> dict[str, Any]:
         found["passwordUpdatedAt"] = account.password_updated_at
     if account.custom_claims:
         found["customAttributes"] = json.dumps(account.custom_claims, separators=(",", ":"))
+    if account.second_factors:
+        found["mfaInfo"] = [factor_json(factor) for factor in account.second_factors]
     if account.custom_auth:
         found["customAuth"] = True
     if account.email_link:
@@ -77,6 +80,32 @@ def provider_infos(account: Account) -> list[dict[str, Any]]:
         for identity in account.identities
     )
     return [{k: v for k, v in info.items() if v is not None} for info in infos]
+
+
+def sign_in_json(outcome: SignedIn | SecondFactorNeeded) -> dict[str, Any]:
+    """What a sign-in answers: tokens, or the second factors to choose from."""
+    if isinstance(outcome, SecondFactorNeeded):
+        return {
+            "localId": outcome.account.uid,
+            "mfaPendingCredential": outcome.pending_credential,
+            "mfaInfo": [factor_json(f, hide=True) for f in outcome.account.second_factors],
+        }
+    return tokens_json(outcome)
+
+
+def factor_json(factor: Mapping[str, Any], *, hide: bool = False) -> dict[str, Any]:
+    """``MfaEnrollment`` of a second factor; ``hide`` leaves but the end of a phone number."""
+    found = {
+        "mfaEnrollmentId": factor["id"],
+        "enrolledAt": _rfc3339(factor["enrolled_at"]),
+        "displayName": factor.get("display_name") or None,
+    }
+    if "phone" in factor:
+        phone: str = factor["phone"]
+        found["phoneInfo"] = "+" + "*" * (len(phone) - 5) + phone[-4:] if hide else phone
+    else:
+        found["totpInfo"] = {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def tokens_json(signed_in: SignedIn) -> dict[str, Any]:

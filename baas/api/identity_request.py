@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from baas.api.http import JSONResponse
 from baas.auth.errors import AuthError
+from baas.auth.hooks import Client
 from baas.auth.options import AuthOptions, Scope
 from baas.errors import ApiError, InvalidArgument
 
@@ -111,10 +112,10 @@ class Call:
 
     fields: Fields
     scope: Scope
-    address: str
+    client: Client
     authorization: str | None
     query: Mapping[str, str]
-    language: str = ""
+    """The parameters of the query and of the path."""
 
 
 def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:

@@ -40,4 +40,6 @@ class Authenticator:
             if self._service.options.dev:
                 return OWNER
             raise Unauthenticated("The token 'owner' is for development mode (--dev) only.")
+        if self._service.service_accounts.is_access_token(token):
+            return await self._service.service_accounts.principal(token, project)
         return await self._service.verify_id_token(token, project)

@@ -155,6 +155,19 @@ def seconds(claims: Mapping[str, Any], name: str) -> float | None:
     return float(value) if isinstance(value, int | float) and type(value) is not bool else None
 
 
+def session_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an ID token belongs to its session: the second factor, when it is renewed."""
+    firebase = claims.get("firebase")
+    if not isinstance(firebase, Mapping):
+        return {}
+    kept = {
+        name: firebase[name]
+        for name in ("sign_in_second_factor", "second_factor_identifier", "sign_in_attributes")
+        if name in firebase
+    }
+    return {"firebase": kept} if kept else {}
+
+
 def sign_in_provider(claims: Mapping[str, Any]) -> str:
     """How the user of this token signed in."""
     firebase = claims.get("firebase")

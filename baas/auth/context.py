@@ -8,13 +8,17 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from baas.auth import accounts, sessions
+from baas.auth import accounts, codes, project_config, sessions
 from baas.auth.accounts import Account
 from baas.auth.claims import id_token_claims, seconds
 from baas.auth.errors import AuthError
+from baas.auth.hooks import BEFORE_CREATE, BEFORE_SIGN_IN, Client, Hooks, record_of
 from baas.auth.limits import Limits
+from baas.auth.messages import Sender
 from baas.auth.options import AuthOptions, Scope
+from baas.auth.outgoing import Outgoing
 from baas.auth.passwords import Passwords
+from baas.auth.project_config import ProjectConfig
 from baas.auth.secret_box import SecretBox
 from baas.auth.signing_keys import KeyRing
 from baas.auth.tokens import Tokens
@@ -22,6 +26,9 @@ from baas.db.unit import Database, Tx
 from baas.errors import Unauthenticated
 
 T = TypeVar("T")
+
+PENDING_SECOND_FACTOR = "PENDING_SECOND_FACTOR"
+"""The purpose of codes that stand for a first factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,14 @@ class SignedIn:
     refresh_token: str
     expires_in: int
     is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorNeeded:
+    """The first factor was right; the account has a second one."""
+
+    account: Account
+    pending_credential: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,10 @@ class AuthContext:
         options: AuthOptions,
         secrets: SecretBox,
         clock: Callable[[], float],
+        *,
+        mail: Sender,
+        sms: Sender,
+        outgoing: Outgoing,
     ) -> None:
         self.database = database
         self.options = options
@@ -62,6 +81,10 @@ class AuthContext:
         self.keys = KeyRing(database, options, secrets, clock)
         self.tokens = Tokens(self.keys, options, clock)
         self.limits = Limits(options.limits)
+        self.mail = mail
+        self.sms = sms
+        self.outgoing = outgoing
+        self.hooks = Hooks(outgoing, self.tokens.sign, clock)
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
@@ -74,10 +97,86 @@ class AuthContext:
         except sa.exc.IntegrityError:
             return await self.database.write(unit)
 
+    async def config(self, scope: Scope) -> ProjectConfig:
+        """The configuration of a scope.
+
+        Raises:
+            AuthError: TENANT_NOT_FOUND.
+        """
+        return await self.database.read(lambda tx: project_config.load(tx, scope, self.options))
+
+    async def create(
+        self, scope: Scope, values: Mapping[str, Any], method: str, client: Client
+    ) -> Account:
+        """A new account, if sign-up is open and no blocking function minds.
+
+        Raises:
+            AuthError: ADMIN_ONLY_OPERATION, EMAIL_EXISTS, TOO_MANY_ATTEMPTS_TRY_LATER,
+                BLOCKING_FUNCTION_ERROR_RESPONSE, ...
+        """
+        config = await self.config(scope)
+        if config.get("client.permissions.disabledUserSignup"):
+            raise AuthError("ADMIN_ONLY_OPERATION")
+        await self.write(lambda tx: self._check_new(tx, scope, values, client))
+        wanted = {"uid": accounts.new_uid(), **values}
+        shown = {name: value for name, value in wanted.items() if "password" not in name}
+        verdict = await self.hooks.ask(
+            config,
+            BEFORE_CREATE,
+            shown,
+            project=scope.project,
+            tenant=scope.tenant,
+            method=method,
+            client=client,
+        )
+        wanted |= verdict.columns
+        return await self.write(lambda tx: accounts.insert(tx, scope, self.now_ms(), **wanted))
+
+    def _check_new(self, tx: Tx, scope: Scope, values: Mapping[str, Any], client: Client) -> None:
+        accounts.check_free(tx, scope, None, values)
+        if client.address:
+            per_hour = self.options.limits.sign_ups_per_hour
+            self.limits.spend(tx, "sign-up", client.address, per_hour, self.now_ms())
+
+    async def complete(
+        self,
+        account: Account,
+        provider: str,
+        client: Client,
+        *,
+        session_claims: Mapping[str, Any] | None = None,
+        is_new: bool = False,
+    ) -> SignedIn | SecondFactorNeeded:
+        """Go on from a first factor that was right: to the second factor, if there is one, or to tokens.
+
+        Raises:
+            AuthError: USER_DISABLED, BLOCKING_FUNCTION_ERROR_RESPONSE.
+        """
+        if account.disabled:
+            raise AuthError("USER_DISABLED")
+        if not account.second_factors:
+            return await self.issue(
+                account, provider, client, session_claims=session_claims, is_new=is_new
+            )
+        payload = {"provider": provider, "claims": dict(session_claims or {})}
+        pending = await self.write(
+            lambda tx: codes.create(
+                tx,
+                account.scope,
+                PENDING_SECOND_FACTOR,
+                payload,
+                account_key=account.key,
+                now_ms=self.now_ms(),
+                lifetime_s=self.options.code_lifetime_s,
+            )
+        )
+        return SecondFactorNeeded(account, pending)
+
     async def issue(
         self,
         account: Account,
         provider: str,
+        client: Client,
         *,
         session_claims: Mapping[str, Any] | None = None,
         is_new: bool = False,
@@ -85,10 +184,40 @@ class AuthContext:
         """Open a session for an account whose credentials have been checked, and make its tokens.
 
         Raises:
+            AuthError: USER_DISABLED, BLOCKING_FUNCTION_ERROR_RESPONSE.
+        """
+        if account.disabled:
+            raise AuthError("USER_DISABLED")
+        scope = account.scope
+        verdict = await self.hooks.ask(
+            await self.config(scope),
+            BEFORE_SIGN_IN,
+            record_of(account),
+            project=scope.project,
+            tenant=scope.tenant,
+            method=provider,
+            client=client,
+        )
+        if verdict.columns:
+            columns = verdict.columns
+            account = await self.write(lambda tx: accounts.update(tx, account, **columns))
+        claims = {**(session_claims or {}), **verdict.session_claims}
+        return await self.renew(account, provider, claims, is_new=is_new)
+
+    async def renew(
+        self,
+        account: Account,
+        provider: str,
+        claims: Mapping[str, Any],
+        *,
+        is_new: bool = False,
+    ) -> SignedIn:
+        """Open a session without asking anybody: the caller has one, or was let in already.
+
+        Raises:
             AuthError: USER_DISABLED.
         """
         now_ms = self.now_ms()
-        claims = session_claims or {}
 
         def unit(tx: Tx) -> tuple[Account, str]:
             current = accounts.by_key(tx, account.key)
@@ -168,6 +297,12 @@ class AuthContext:
         """Stop the threads."""
         self.passwords.close()
         self.tokens.close()
+
+
+def end_sessions(tx: Tx, account: Account, now_ms: int) -> None:
+    """End every session of an account, and revoke the ID tokens of earlier sign-ins."""
+    sessions.end_all(tx, account.key)
+    accounts.update(tx, account, valid_since=now_ms // 1_000)
 
 
 def tenant_of(claims: Mapping[str, Any]) -> str:

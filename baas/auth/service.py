@@ -5,16 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from baas.access.principal import Principal, PrincipalKind
 from baas.auth import accounts, sessions, validation
 from baas.auth.accounts import ANONYMOUS, PASSWORD, Account
-from baas.auth.claims import seconds, sign_in_provider
-from baas.auth.context import AuthContext, Caller, SignedIn, check_standing, tenant_of
+from baas.auth.action_codes import ActionCodes
+from baas.auth.admin import AccountAdmin
+from baas.auth.claims import seconds, session_claims, sign_in_provider
+from baas.auth.configs import Configs
+from baas.auth.context import (
+    AuthContext,
+    Caller,
+    SecondFactorNeeded,
+    SignedIn,
+    check_standing,
+    end_sessions,
+    tenant_of,
+)
 from baas.auth.errors import AuthError
+from baas.auth.hooks import NO_CLIENT, Client
+from baas.auth.messages import NoSender, Outbox, Sender
 from baas.auth.options import AuthOptions, Scope
+from baas.auth.outgoing import Outgoing, ThreadedOutgoing
+from baas.auth.project_config import ProjectConfig
 from baas.auth.secret_box import SecretBox
+from baas.auth.service_accounts import ServiceAccounts
 from baas.db.unit import Database, Tx
 from baas.errors import Unauthenticated
 
@@ -44,13 +60,33 @@ class AuthService:
         secrets: SecretBox,
         *,
         clock: Callable[[], float] = time.time,
+        mail: Sender | None = None,
+        sms: Sender | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
-        self.context = AuthContext(database, options, secrets, clock)
+        self._own_outgoing = None if outgoing else ThreadedOutgoing()
+        self.outbox = Outbox()
+        """Where messages stay in development mode, unless there is a way to send them."""
+        self.context = AuthContext(
+            database,
+            options,
+            secrets,
+            clock,
+            mail=mail or (self.outbox if options.dev else NoSender("mail")),
+            sms=sms or (self.outbox if options.dev else NoSender("short messages")),
+            outgoing=outgoing or cast(Outgoing, self._own_outgoing),
+        )
         self.options = options
+        self.admin = AccountAdmin(self.context)
+        self.configs = Configs(self.context)
+        self.codes = ActionCodes(self.context)
+        self.service_accounts = ServiceAccounts(self.context)
 
     def close(self) -> None:
         """Stop the threads. The database is the caller's."""
         self.context.close()
+        if self._own_outgoing is not None:
+            self._own_outgoing.close()
 
     # Ways in
 
@@ -62,36 +98,41 @@ class AuthService:
         password: str,
         display_name: str = "",
         photo_url: str = "",
-        address: str = "",
+        client: Client = NO_CLIENT,
     ) -> SignedIn:
         """Create an account with email and password, and sign in.
 
         Raises:
             AuthError: EMAIL_EXISTS, INVALID_EMAIL, WEAK_PASSWORD, OPERATION_NOT_ALLOWED, ...
         """
+        config = await self.context.config(scope)
+        config.require("signIn.email.enabled")
         values: dict[str, Any] = {
             "email": validation.email(email),
             "display_name": validation.display_name(display_name) or None,
             "photo_url": validation.photo_url(photo_url) or None,
         }
-        validation.new_password(password)
-        await self._check_sign_up(scope, values, address)
-        values |= await self._password_values(password)
-        created = await self._create(scope, values)
-        return await self.context.issue(created, PASSWORD, is_new=True)
+        config.password_policy.check(validation.new_password(password))
+        await self.context.database.read(lambda tx: accounts.check_free(tx, scope, None, values))
+        values |= await self.password_values(password)
+        created = await self.context.create(scope, values, PASSWORD, client)
+        return await self.context.issue(created, PASSWORD, client, is_new=True)
 
-    async def sign_up_anonymously(self, scope: Scope, *, address: str = "") -> SignedIn:
+    async def sign_up_anonymously(self, scope: Scope, *, client: Client = NO_CLIENT) -> SignedIn:
         """Create an account that nothing but its session leads to, and sign in.
 
         Raises:
             AuthError: ADMIN_ONLY_OPERATION, TOO_MANY_ATTEMPTS_TRY_LATER.
         """
-        await self._check_sign_up(scope, {}, address)
-        return await self.context.issue(await self._create(scope, {}), ANONYMOUS, is_new=True)
+        (await self.context.config(scope)).require(
+            "signIn.anonymous.enabled", "ADMIN_ONLY_OPERATION"
+        )
+        created = await self.context.create(scope, {}, ANONYMOUS, client)
+        return await self.context.issue(created, ANONYMOUS, client, is_new=True)
 
     async def sign_in(
-        self, scope: Scope, *, email: str, password: str, address: str = ""
-    ) -> SignedIn:
+        self, scope: Scope, *, email: str, password: str, client: Client = NO_CLIENT
+    ) -> SignedIn | SecondFactorNeeded:
         """Sign in with email and password. Takes as long for an unknown address as for a wrong password.
 
         Raises:
@@ -99,10 +140,12 @@ class AuthService:
                 against enumeration), USER_DISABLED, TOO_MANY_ATTEMPTS_TRY_LATER.
         """
         name = validation.email(email)
+        config = await self.context.config(scope)
+        config.require("signIn.email.enabled", "PASSWORD_LOGIN_DISABLED")
         limits = self.context.limits
         subjects = [
             limits.account(scope, PASSWORD, name),
-            limits.address(PASSWORD, address),
+            limits.address(PASSWORD, client.address),
         ]
 
         def find(tx: Tx) -> Account | None:
@@ -113,10 +156,27 @@ class AuthService:
         encoded = account.password_hash if account else None
         if not await self.context.passwords.verify(password, encoded) or account is None:
             await self.context.write(lambda tx: limits.fail(tx, subjects, self.context.now_ms()))
-            raise self._wrong_credentials(account)
+            raise _wrong_credentials(config, account)
         await self.context.write(lambda tx: limits.clear(tx, subjects[:1]))
         account = await self._upgrade_hash(account, password)
-        return await self.context.issue(account, PASSWORD)
+        if config.password_policy.force_upgrade:
+            config.password_policy.check(password)
+        return await self.context.complete(account, PASSWORD, client)
+
+    async def sign_in_methods(self, scope: Scope, email: str) -> list[str] | None:
+        """The ways into the account of an address; ``None`` where addresses are protected.
+
+        Raises:
+            AuthError: INVALID_IDENTIFIER.
+        """
+        try:
+            name = validation.email(email)
+        except AuthError as error:
+            raise AuthError("INVALID_IDENTIFIER") from error
+        if (await self.context.config(scope)).protects_emails:
+            return None
+        account = await self.context.database.read(lambda tx: accounts.by_email(tx, scope, name))
+        return account.sign_in_methods() if account else []
 
     async def refresh(self, refresh_token: str) -> tuple[SignedIn, Scope]:
         """A fresh ID token, and the refresh token to use next time.
@@ -168,31 +228,30 @@ class AuthService:
                 OPERATION_NOT_ALLOWED (the address must be verified before it is changed), ...
         """
         caller = await self.context.caller(scope, id_token)
-        values = self._profile_values(change)
+        values = _profile_values(change)
+        config = await self.context.config(scope)
         sensitive = change.password is not None or (
             change.email is not None and values["email"] != caller.account.email
         )
         if sensitive:
-            self._check_sensitive(caller, values)
+            self._check_sensitive(caller, values, config)
         if change.password is not None:
-            validation.new_password(change.password)
-            values |= await self._password_values(change.password)
+            config.password_policy.check(validation.new_password(change.password))
+            values |= await self.password_values(change.password)
 
         def unit(tx: Tx) -> Account:
             changed = accounts.update(tx, caller.account, **values)
             for provider in change.unlink:
                 accounts.unlink(tx, changed, provider)
             if sensitive:
-                now_s = self.context.now_ms() // 1_000
-                sessions.end_all(tx, changed.key)
-                changed = accounts.update(tx, changed, valid_since=now_s)
+                end_sessions(tx, changed, self.context.now_ms())
             return accounts.update(tx, changed)
 
         changed = await self.context.write(unit)
         if not sensitive:
             return changed, None
         provider = PASSWORD if change.password else sign_in_provider(caller.claims)
-        signed_in = await self.context.issue(changed, provider)
+        signed_in = await self.context.renew(changed, provider, session_claims(caller.claims))
         return signed_in.account, signed_in
 
     async def delete(self, scope: Scope, id_token: str) -> None:
@@ -202,6 +261,9 @@ class AuthService:
             AuthError: CREDENTIAL_TOO_OLD_LOGIN_AGAIN, and as for :meth:`lookup`.
         """
         caller = await self.context.caller(scope, id_token)
+        config = await self.context.config(scope)
+        if config.get("client.permissions.disabledUserDeletion"):
+            raise AuthError("ADMIN_ONLY_OPERATION")
         self.context.check_recent(caller)
         await self.context.write(lambda tx: accounts.delete(tx, caller.account))
 
@@ -222,40 +284,22 @@ class AuthService:
                 await self.context.caller(Scope(project, tenant_of(claims)), token)
             except AuthError as error:
                 raise Unauthenticated(f"The ID token holds no more: {error.code}.") from error
+        expires_at = seconds(claims, "exp")
+        if expires_at is not None and expires_at <= self.context.clock():
+            # Taken all the same: test tools' unsigned tokens say 1970, and never expire.
+            expires_at = None
         return Principal(
             PrincipalKind.USER,
             uid=str(claims["sub"]),
             claims=claims,
             project=project,
-            expires_at=seconds(claims, "exp"),
+            expires_at=expires_at,
         )
 
     # Inside
 
-    def _wrong_credentials(self, account: Account | None) -> AuthError:
-        if self.options.email_enumeration_protection:
-            return AuthError("INVALID_LOGIN_CREDENTIALS")
-        return AuthError("INVALID_PASSWORD" if account else "EMAIL_NOT_FOUND")
-
-    async def _check_sign_up(self, scope: Scope, values: dict[str, Any], address: str) -> None:
-        if not self.options.allow_sign_up:
-            raise AuthError("ADMIN_ONLY_OPERATION")
-        per_hour = self.options.limits.sign_ups_per_hour
-
-        def unit(tx: Tx) -> None:
-            accounts.check_free(tx, scope, None, values)
-            if address:
-                now_ms = self.context.now_ms()
-                self.context.limits.spend(tx, "sign-up", address, per_hour, now_ms)
-
-        await self.context.write(unit)
-
-    async def _create(self, scope: Scope, values: dict[str, Any]) -> Account:
-        return await self.context.write(
-            lambda tx: accounts.insert(tx, scope, self.context.now_ms(), **values)
-        )
-
-    async def _password_values(self, password: str) -> dict[str, Any]:
+    async def password_values(self, password: str) -> dict[str, Any]:
+        """The columns of a new password, which must have been checked."""
         return {
             "password_hash": await self.context.passwords.hash(password),
             "password_updated_at": self.context.now_ms(),
@@ -275,26 +319,35 @@ class AuthService:
 
         return await self.context.write(unit)
 
-    def _profile_values(self, change: ProfileChange) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        if change.display_name is not None:
-            values["display_name"] = validation.display_name(change.display_name) or None
-        if change.photo_url is not None:
-            values["photo_url"] = validation.photo_url(change.photo_url) or None
-        if change.email is not None:
-            values["email"] = validation.email(change.email)
-        if PASSWORD in change.unlink:
-            values |= {"password_hash": None, "password_updated_at": None}
-        if "phone" in change.unlink:
-            values["phone_number"] = None
-        return values
-
-    def _check_sensitive(self, caller: Caller, values: dict[str, Any]) -> None:
+    def _check_sensitive(
+        self, caller: Caller, values: dict[str, Any], config: ProjectConfig
+    ) -> None:
         self.context.check_recent(caller)
         if "email" not in values or values["email"] == caller.account.email:
             return
-        if caller.account.email and self.options.email_enumeration_protection:
+        if caller.account.email and config.protects_emails:
             raise AuthError(
                 "OPERATION_NOT_ALLOWED", "Please verify the new email before changing email."
             )
         values["email_verified"] = False
+
+
+def _wrong_credentials(config: ProjectConfig, account: Account | None) -> AuthError:
+    if config.protects_emails:
+        return AuthError("INVALID_LOGIN_CREDENTIALS")
+    return AuthError("INVALID_PASSWORD" if account else "EMAIL_NOT_FOUND")
+
+
+def _profile_values(change: ProfileChange) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if change.display_name is not None:
+        values["display_name"] = validation.display_name(change.display_name) or None
+    if change.photo_url is not None:
+        values["photo_url"] = validation.photo_url(change.photo_url) or None
+    if change.email is not None:
+        values["email"] = validation.email(change.email)
+    if PASSWORD in change.unlink:
+        values |= {"password_hash": None, "password_updated_at": None}
+    if "phone" in change.unlink:
+        values["phone_number"] = None
+    return values

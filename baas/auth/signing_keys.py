@@ -101,7 +101,7 @@ class KeyRing:
         return sorted(self._keys.values(), key=_age, reverse=True)
 
     async def find(self, key_id: str) -> SigningKey | None:
-        """A key by its id, which a token's header names. Unknown ones read the table at most once a second."""
+        """A key by the id in a token's header. Unknown ones read the table once a second at most."""
         await self._refresh(always=False)
         key = self._keys.get(key_id)
         if key is None and self._clock() - self._read_at >= 1.0:

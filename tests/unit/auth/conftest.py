@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,18 @@ import pytest_asyncio
 from baas.auth.options import AuthOptions
 from baas.auth.secret_box import SecretBox
 from baas.auth.service import AuthService
+from baas.db import schema
 from baas.db.sqlite import SqliteDatabase
-from tests.unit.auth.support import CHEAP, Clock
+from tests.unit.auth.support import CHEAP, SECRET, Clock, add_signing_key
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared one, with a signing key in it."""
+    path = tmp_path_factory.mktemp("auth-schema") / "homefire.db"
+    schema.migrate_sqlite(path)
+    add_signing_key(path)
+    return path
 
 
 @pytest.fixture
@@ -24,7 +35,7 @@ def clock() -> Clock:
 @pytest.fixture
 def box() -> SecretBox:
     """A box with a key of its own."""
-    return SecretBox([bytes(range(32))])
+    return SecretBox([SECRET])
 
 
 @pytest_asyncio.fixture

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from baas.auth.errors import AuthError
+from baas.auth.hooks import Client
 from baas.auth.options import HashOptions, LimitOptions, Scope
 from baas.auth.service import AuthService, ProfileChange
 from baas.errors import ResourceExhausted
@@ -27,7 +28,8 @@ async def test_an_address_has_one_account(service: AuthService) -> None:
 
 async def test_projects_and_tenants_know_nothing_of_each_other(service: AuthService) -> None:
     await service.sign_up(SCOPE, email=EMAIL, password=PASSWORD)
-    for other in (Scope("other"), Scope("demo", "tenant")):
+    tenant = await service.configs.create_tenant("demo", {"displayName": "Acme"})
+    for other in (Scope("other"), tenant):
         with pytest.raises(AuthError, match="INVALID_LOGIN_CREDENTIALS"):
             await service.sign_in(other, email=EMAIL, password=PASSWORD)
         await service.sign_up(other, email=EMAIL, password=PASSWORD)
@@ -116,21 +118,23 @@ async def test_an_address_that_guesses_at_many_accounts_is_stopped(make_service)
     for number in range(3):
         with pytest.raises(AuthError, match="INVALID_LOGIN_CREDENTIALS"):
             await service.sign_in(
-                SCOPE, email=f"u{number}@example.com", password="guess", address="10.0.0.1"
+                SCOPE, email=f"u{number}@example.com", password="guess", client=Client("10.0.0.1")
             )
     with pytest.raises(AuthError, match="TOO_MANY_ATTEMPTS"):
-        await service.sign_in(SCOPE, email="u9@example.com", password="guess", address="10.0.0.1")
+        await service.sign_in(
+            SCOPE, email="u9@example.com", password="guess", client=Client("10.0.0.1")
+        )
 
 
 async def test_one_address_makes_so_many_accounts_an_hour(make_service, clock: Clock) -> None:
     service = make_service(limits=LimitOptions(sign_ups_per_hour=2))
     for _ in range(2):
-        await service.sign_up_anonymously(SCOPE, address="10.0.0.1")
+        await service.sign_up_anonymously(SCOPE, client=Client("10.0.0.1"))
     with pytest.raises(AuthError, match="TOO_MANY_ATTEMPTS"):
-        await service.sign_up_anonymously(SCOPE, address="10.0.0.1")
-    await service.sign_up_anonymously(SCOPE, address="10.0.0.2")
+        await service.sign_up_anonymously(SCOPE, client=Client("10.0.0.1"))
+    await service.sign_up_anonymously(SCOPE, client=Client("10.0.0.2"))
     clock.advance(3_600)
-    await service.sign_up_anonymously(SCOPE, address="10.0.0.1")
+    await service.sign_up_anonymously(SCOPE, client=Client("10.0.0.1"))
 
 
 async def test_a_flood_of_passwords_is_refused_not_queued(make_service) -> None:

@@ -9,7 +9,6 @@ from jose import jws, jwt
 from baas.access.principal import ANONYMOUS, OWNER, PrincipalKind
 from baas.auth.authenticator import Authenticator
 from baas.auth.errors import AuthError
-from baas.auth.options import Scope
 from baas.auth.service import AuthService, ProfileChange
 from baas.auth.tokens import unsigned
 from baas.errors import Unauthenticated
@@ -179,6 +178,7 @@ async def test_revoking_the_keys_ends_remembered_tokens(service: AuthService) ->
 
 async def test_a_key_is_followed_in_time_by_one_published_before(make_service, clock) -> None:
     service = make_service(signing_key_lifetime_s=10 * 86_400)
+    await service.context.keys.rotate(revoke=True)
     first = await service.sign_up_anonymously(SCOPE)
     clock.advance(8.5 * 86_400)
     second = await service.sign_up_anonymously(SCOPE)
@@ -217,8 +217,9 @@ async def test_a_deleted_user_is_refused_where_it_is_asked(service: AuthService)
 
 
 async def test_a_tenants_token_is_not_the_projects(service: AuthService) -> None:
-    new = await service.sign_up_anonymously(Scope("demo", "tenant"))
-    assert jwt.get_unverified_claims(new.id_token)["firebase"]["tenant"] == "tenant"
+    tenant = await service.configs.create_tenant("demo", {"displayName": "Acme"})
+    new = await service.sign_up_anonymously(tenant)
+    assert jwt.get_unverified_claims(new.id_token)["firebase"]["tenant"] == tenant.tenant
     with pytest.raises(AuthError, match="TENANT_ID_MISMATCH"):
         await service.lookup(SCOPE, new.id_token)
 

@@ -1,0 +1,320 @@
+"""Identity Toolkit over REST: what administrators call, with the access token of a service account."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.routing import Route
+
+from baas.access.principal import Principal, PrincipalKind
+from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
+from baas.api.identity_render import account_json, provider_infos
+from baas.api.identity_request import MAX_IMPORT_BODY, Call, Fields
+from baas.auth import foreign_hashes, validation
+from baas.auth.accounts import Identity
+from baas.auth.action_codes import CodeRequest
+from baas.auth.admin import MAX_BATCH, AdminChange, ImportedUser, Wanted, imported_password
+from baas.auth.authenticator import Authenticator
+from baas.auth.claims import read_custom_claims
+from baas.auth.errors import AuthError
+from baas.auth.service import AuthService
+from baas.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated
+
+_WRITERS = ("owner", "editor")
+
+AdminHandler = Callable[[Call, Principal], Awaitable[dict[str, Any]]]
+
+
+class AdminDoor:
+    """Lets administrators in: anybody else gets an error before anything is read or changed."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    def guard(
+        self, handler: Callable[[Call], Awaitable[dict[str, Any]]], *, write: bool
+    ) -> Handler:
+        """The handler, for administrators only; for those who may write, if it does."""
+
+        async def guarded(call: Call) -> dict[str, Any]:
+            await self.check(call, write=write)
+            return await handler(call)
+
+        return guarded
+
+    async def check(self, call: Call, *, write: bool) -> Principal:
+        """The administrator who calls.
+
+        Raises:
+            Unauthenticated: there are no credentials.
+            PermissionDenied: they are not an administrator's, or one's who may only read.
+        """
+        principal = await self._authenticator.principal(call.authorization, call.scope.project)
+        if principal.kind is PrincipalKind.ANONYMOUS:
+            raise Unauthenticated("This call needs the access token of a service account.")
+        if not principal.bypasses_rules:
+            raise PermissionDenied("This call is for service accounts only.")
+        may_write = principal.kind is PrincipalKind.OWNER or principal.role in _WRITERS
+        if write and not may_write:
+            raise PermissionDenied("The role of this service account lets it read only.")
+        return principal
+
+
+def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
+    """Every route of this surface."""
+    api = IdentityAdminApi(service)
+    door = AdminDoor(authenticator)
+    options = service.options
+    found: list[Route] = []
+    for prefix in TOOLKIT_PREFIXES:
+        for place in ("/projects/{project}", "/projects/{project}/tenants/{tenant}"):
+            base = f"{prefix}/v1{place}"
+            for verb, path, handler, write in api.methods():
+                limit = {"limit": MAX_IMPORT_BODY} if "batchCreate" in path else {}
+                endpoint = call_endpoint(door.guard(handler, write=write), options, **limit)
+                found.append(Route(base + path, endpoint, methods=[verb]))
+    return found
+
+
+class IdentityAdminApi:
+    """The handlers."""
+
+    def __init__(self, service: AuthService) -> None:
+        self._service = service
+        self._admin = service.admin
+
+    def methods(self) -> list[tuple[str, str, Handler, bool]]:
+        """HTTP method, end of the path, handler, and whether it changes anything."""
+        return [
+            ("POST", "/accounts", self.create, True),
+            ("POST", "/accounts:lookup", self.lookup, False),
+            ("POST", "/accounts:update", self.update, True),
+            ("POST", "/accounts:delete", self.delete, True),
+            ("POST", "/accounts:batchDelete", self.delete_many, True),
+            ("POST", "/accounts:batchCreate", self.import_users, True),
+            ("GET", "/accounts:batchGet", self.page, False),
+            ("POST", "/accounts:query", self.search, False),
+            ("POST", "/accounts:sendOobCode", self.make_link, True),
+            ("POST", ":createSessionCookie", self.session_cookie, True),
+        ]
+
+    async def create(self, call: Call) -> dict[str, Any]:
+        """``projects.accounts``: create an account."""
+        account = await self._admin.create(call.scope, _change(call.fields))
+        return {"kind": "identitytoolkit#SignupNewUserResponse"} | account_json(account)
+
+    async def lookup(self, call: Call) -> dict[str, Any]:
+        """``accounts:lookup`` by uid, email, phone number or provider; or by ID token."""
+        fields = call.fields
+        if "idToken" in fields:
+            found = [await self._service.lookup(call.scope, fields.text("idToken"))]
+        else:
+            found = await self._admin.find(call.scope, _wanted(fields))
+        users = [account_json(account) for account in found]
+        kind = {"kind": "identitytoolkit#GetAccountInfoResponse"}
+        return {**kind, "users": users} if users else kind
+
+    async def update(self, call: Call) -> dict[str, Any]:
+        """``accounts:update`` of any account."""
+        uid = call.fields.text("localId")
+        if not uid:
+            raise AuthError("MISSING_LOCAL_ID")
+        account = await self._admin.update(call.scope, uid, _change(call.fields))
+        return {
+            "kind": "identitytoolkit#SetAccountInfoResponse",
+            **account_json(account),
+            "providerUserInfo": provider_infos(account),
+        }
+
+    async def delete(self, call: Call) -> dict[str, Any]:
+        """``accounts:delete`` of any account."""
+        uid = call.fields.text("localId")
+        if not uid:
+            raise AuthError("MISSING_LOCAL_ID")
+        await self._admin.delete(call.scope, uid)
+        return {"kind": "identitytoolkit#DeleteAccountResponse"}
+
+    async def delete_many(self, call: Call) -> dict[str, Any]:
+        """``accounts:batchDelete``."""
+        failed = await self._admin.delete_many(
+            call.scope, call.fields.texts("localIds"), force=call.fields.flag("force")
+        )
+        errors = [{"index": index, "message": message} for index, message in failed]
+        return {"errors": errors} if errors else {}
+
+    async def page(self, call: Call) -> dict[str, Any]:
+        """``accounts:batchGet``: a page of accounts."""
+        query = Fields(call.query)
+        size = query.integer("maxResults", 20)
+        token = call.query.get("nextPageToken") or call.query.get("pageToken") or ""
+        found, following = await self._admin.page(call.scope, size=size, token=token)
+        answer: dict[str, Any] = {"kind": "identitytoolkit#DownloadAccountResponse"}
+        if found:
+            answer["users"] = [account_json(account) for account in found]
+        if following:
+            answer["nextPageToken"] = following
+        return answer
+
+    async def search(self, call: Call) -> dict[str, Any]:
+        """``accounts:query``: accounts in an order, or how many there are."""
+        fields = call.fields
+        if not fields.flag("returnUserInfo", True):
+            return {"recordsCount": str(await self._admin.count(call.scope))}
+        found = await self._admin.search(
+            call.scope,
+            _expressions(fields),
+            limit=fields.integer("limit", 500),
+            offset=fields.integer("offset"),
+            sort_by=fields.text("sortBy").removeprefix("SORT_BY_FIELD_UNSPECIFIED"),
+            descending=fields.text("order") == "DESC",
+        )
+        return {
+            "recordsCount": str(len(found)),
+            "userInfo": [account_json(account) for account in found],
+        }
+
+    async def import_users(self, call: Call) -> dict[str, Any]:
+        """``accounts:batchCreate``: import accounts, with the hashes of other systems."""
+        fields = call.fields
+        children = fields.children("users")
+        if not 0 < len(children) <= MAX_BATCH:
+            raise InvalidArgument(f"From 1 to {MAX_BATCH} accounts can be imported at once.")
+        parameters = (
+            foreign_hashes.read_parameters(fields.raw) if "hashAlgorithm" in fields else None
+        )
+        users = [_read_user(child, parameters) for child in children]
+        overwrite = fields.flag("allowOverwrite", True)
+        failed = await self._admin.import_users(call.scope, users, overwrite=overwrite)
+        errors = [{"index": index, "message": message} for index, message in failed]
+        kind = {"kind": "identitytoolkit#UploadAccountResponse"}
+        return {**kind, "error": errors} if errors else kind
+
+    async def make_link(self, call: Call) -> dict[str, Any]:
+        """``accounts:sendOobCode`` by an administrator, who gets the link with ``returnOobLink``."""
+        request = code_request(call, return_link=call.fields.flag("returnOobLink"))
+        sent = await self._service.codes.send(call.scope, request)
+        answer = {
+            "kind": "identitytoolkit#GetOobConfirmationCodeResponse",
+            "email": sent.email,
+        }
+        if request.return_link:
+            answer |= {"oobCode": sent.code, "oobLink": sent.link}
+        return answer
+
+    async def session_cookie(self, call: Call) -> dict[str, Any]:
+        """``createSessionCookie``."""
+        id_token = call.fields.text("idToken")
+        if not id_token:
+            raise AuthError("MISSING_ID_TOKEN")
+        lifetime = call.fields.integer("validDuration", 14 * 86_400)
+        return {"sessionCookie": await self._admin.session_cookie(call.scope, id_token, lifetime)}
+
+
+def code_request(call: Call, *, return_link: bool = False) -> CodeRequest:
+    """What ``sendOobCode`` asks for."""
+    fields = call.fields
+    return CodeRequest(
+        fields.text("requestType").removeprefix("OOB_REQ_TYPE_UNSPECIFIED"),
+        email=fields.text("email"),
+        new_email=fields.text("newEmail"),
+        id_token=fields.text("idToken"),
+        continue_url=fields.text("continueUrl"),
+        api_key=call.query.get("key", ""),
+        language=call.client.language,
+        return_link=return_link,
+    )
+
+
+def _wanted(fields: Fields) -> Wanted:
+    return Wanted(
+        fields.texts("localId"),
+        fields.texts("email"),
+        fields.texts("phoneNumber"),
+        [(f.text("providerId"), f.text("rawId")) for f in fields.children("federatedUserId")],
+    )
+
+
+def _expressions(fields: Fields) -> Wanted | None:
+    expressions = fields.children("expression")
+    if not expressions:
+        return None
+    return Wanted(
+        [e.text("userId") for e in expressions if "userId" in e],
+        [e.text("email").lower() for e in expressions if "email" in e],
+        [e.text("phoneNumber") for e in expressions if "phoneNumber" in e],
+    )
+
+
+def _change(fields: Fields) -> AdminChange:
+    removed = set(fields.texts("deleteAttribute"))
+    linked = fields.child("linkProviderUserInfo")
+    disabled = fields.optional_flag("disableUser")
+    return AdminChange(
+        uid=fields.optional_text("localId"),
+        email=fields.optional_text("email"),
+        email_verified=fields.optional_flag("emailVerified"),
+        password=fields.optional_text("password"),
+        phone_number=fields.optional_text("phoneNumber"),
+        display_name="" if "DISPLAY_NAME" in removed else fields.optional_text("displayName"),
+        photo_url="" if "PHOTO_URL" in removed else fields.optional_text("photoUrl"),
+        disabled=fields.optional_flag("disabled") if disabled is None else disabled,
+        custom_claims=fields.optional_text("customAttributes"),
+        valid_since=fields.integer("validSince") if "validSince" in fields else None,
+        unlink=fields.texts("deleteProvider"),
+        link=_identity(linked) if linked.raw else None,
+    )
+
+
+def _identity(fields: Fields) -> Identity:
+    provider, raw_id = fields.text("providerId"), fields.text("rawId")
+    if not provider or not raw_id or provider in ("password", "phone", "anonymous"):
+        raise AuthError("INVALID_PROVIDER_ID")
+    return Identity(
+        provider,
+        raw_id,
+        fields.optional_text("email"),
+        fields.optional_text("displayName"),
+        fields.optional_text("photoUrl"),
+        fields.optional_text("screenName"),
+    )
+
+
+def _read_user(
+    fields: Fields, parameters: foreign_hashes.Parameters | None
+) -> ImportedUser | ApiError:
+    try:
+        return _imported(fields, parameters)
+    except ApiError as error:
+        return error
+
+
+def _imported(fields: Fields, parameters: foreign_hashes.Parameters | None) -> ImportedUser:
+    columns: dict[str, Any] = {
+        "email_verified": fields.flag("emailVerified"),
+        "disabled": fields.flag("disabled"),
+    }
+    checks: dict[str, tuple[str, Callable[[str], str]]] = {
+        "email": ("email", validation.email),
+        "phone_number": ("phoneNumber", validation.phone_number),
+        "display_name": ("displayName", validation.display_name),
+        "photo_url": ("photoUrl", validation.photo_url),
+    }
+    for column, (name, check) in checks.items():
+        if fields.text(name):
+            columns[column] = check(fields.text(name))
+    if "customAttributes" in fields:
+        columns["custom_claims"] = read_custom_claims(fields.text("customAttributes"))
+    for column, name in (("created_at", "createdAt"), ("last_login_at", "lastLoginAt")):
+        if name in fields:
+            columns[column] = fields.integer(name)
+    if "passwordHash" in fields:
+        columns["password_hash"] = imported_password(
+            parameters, fields.text("passwordHash"), fields.text("salt")
+        )
+    identities = [
+        _identity(info)
+        for info in fields.children("providerUserInfo")
+        if info.text("providerId") not in ("password", "phone")
+    ]
+    return ImportedUser(validation.uid(fields.text("localId")), columns, identities)

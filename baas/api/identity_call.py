@@ -1,0 +1,51 @@
+"""From an HTTP request of Identity Toolkit to a call, and from what comes of it to an answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from baas.api.http import JSONResponse, parse_object, read_body
+from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error, read_scope
+from baas.auth.hooks import Client
+from baas.auth.options import AuthOptions
+from baas.errors import ApiError, InternalError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Call], Awaitable[dict[str, Any]]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+TOOLKIT_PREFIXES = ("", "/identitytoolkit.googleapis.com")
+
+
+def call_endpoint(handler: Handler, options: AuthOptions, *, limit: int = MAX_BODY) -> Endpoint:
+    """An endpoint that parses a call, runs it, and renders what comes of it."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await read_body(request.receive, limit)
+            fields = Fields(parse_object(body))
+            call = Call(
+                fields,
+                read_scope(request, fields, options),
+                Client(
+                    request.client.host if request.client else "",
+                    request.headers.get("user-agent", ""),
+                    request.headers.get("x-firebase-locale", ""),
+                ),
+                request.headers.get("authorization"),
+                {**request.query_params, **request.path_params},
+            )
+            return JSONResponse(await handler(call))
+        except ApiError as error:
+            return identity_error(error)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return identity_error(InternalError("The server failed; its log says why."))
+
+    return endpoint

@@ -1,0 +1,320 @@
+"""Actions by mail: verify an address, reset a password, sign in by link, change an address, take it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from baas.auth import accounts, codes, validation
+from baas.auth.accounts import EMAIL_LINK, Account
+from baas.auth.codes import Code
+from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn, end_sessions
+from baas.auth.errors import AuthError
+from baas.auth.hooks import NO_CLIENT, Client
+from baas.auth.messages import action_message, language_of
+from baas.auth.options import Scope
+from baas.auth.project_config import ProjectConfig
+from baas.db.unit import Tx
+
+VERIFY_EMAIL, PASSWORD_RESET, EMAIL_SIGNIN, CHANGE_EMAIL, RECOVER_EMAIL = (
+    "VERIFY_EMAIL",
+    "PASSWORD_RESET",
+    "EMAIL_SIGNIN",
+    "VERIFY_AND_CHANGE_EMAIL",
+    "RECOVER_EMAIL",
+)
+MODES = {
+    VERIFY_EMAIL: "verifyEmail",
+    PASSWORD_RESET: "resetPassword",
+    EMAIL_SIGNIN: "signIn",
+    CHANGE_EMAIL: "verifyAndChangeEmail",
+    RECOVER_EMAIL: "recoverEmail",
+}
+"""Request type -> the ``mode`` of the link that a mail carries."""
+ACTION_PATH, EMULATOR_ACTION_PATH = "/__/auth/action", "/emulator/action"
+_RECOVERY_LIFETIME_S = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRequest:
+    """What a code is asked for. ``api_key`` and ``continue_url`` go into its link."""
+
+    purpose: str
+    email: str = ""
+    new_email: str = ""
+    id_token: str = ""
+    continue_url: str = ""
+    api_key: str = ""
+    language: str = ""
+    return_link: bool = False
+    """The caller is an administrator, who gets the link and sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentCode:
+    """What came of it; ``code`` and ``link`` are for administrators."""
+
+    email: str
+    code: str
+    link: str
+
+
+class ActionCodes:
+    """Makes, sends and redeems codes."""
+
+    def __init__(self, context: AuthContext) -> None:
+        self._context = context
+
+    async def send(self, scope: Scope, request: CodeRequest) -> SentCode:
+        """Make a code, and send it unless an administrator will.
+
+        For an unknown address, protected projects answer as for a known one, and send nothing.
+
+        Raises:
+            AuthError: MISSING_REQ_TYPE, MISSING_EMAIL, EMAIL_NOT_FOUND, EMAIL_EXISTS, INVALID_ID_TOKEN,
+                MISSING_CONTINUE_URI, UNAUTHORIZED_DOMAIN, TOO_MANY_ATTEMPTS_TRY_LATER, ...
+        """
+        if request.purpose not in MODES or request.purpose == RECOVER_EMAIL:
+            raise AuthError("INVALID_REQ_TYPE" if request.purpose else "MISSING_REQ_TYPE")
+        context = self._context
+        config = await context.config(scope)
+        self._check_request(request, config)
+        account, payload = await self._target(scope, request, config)
+        recipient = payload.get("new_email") or payload["email"]
+        if account is None and request.purpose != EMAIL_SIGNIN:
+            if request.return_link or not config.protects_emails:
+                raise AuthError("EMAIL_NOT_FOUND")
+            await context.write(lambda tx: self._count_mail(tx, scope, recipient))
+            return SentCode(payload["email"], "", "")
+
+        def unit(tx: Tx) -> str:
+            if not request.return_link:
+                self._count_mail(tx, scope, recipient)
+            return codes.create(
+                tx,
+                scope,
+                request.purpose,
+                payload,
+                account_key=account.key if account else None,
+                now_ms=context.now_ms(),
+                lifetime_s=context.options.code_lifetime_s,
+            )
+
+        code = await context.write(unit)
+        link = self.link(scope, request, code)
+        if not request.return_link:
+            await self._mail(scope, recipient, request.purpose, code, link, request.language)
+        return SentCode(payload["email"], code, link)
+
+    async def check(self, scope: Scope, code: str) -> Code:
+        """What a code is for. It stays good.
+
+        Raises:
+            AuthError: INVALID_OOB_CODE, EXPIRED_OOB_CODE.
+        """
+        return await self._context.database.read(
+            lambda tx: codes.find(tx, scope, code, MODES, self._context.now_ms())
+        )
+
+    async def reset_password(self, scope: Scope, code: str, password: str) -> Account:
+        """Set a new password. It also proves the address, and ends every session.
+
+        Raises:
+            AuthError: INVALID_OOB_CODE, EXPIRED_OOB_CODE, WEAK_PASSWORD, USER_DISABLED, ...
+        """
+        context = self._context
+        config = await context.config(scope)
+        config.password_policy.check(validation.new_password(password))
+        await self.check(scope, code)  # before a hash is paid for
+        encoded = await context.passwords.hash(password)
+
+        def unit(tx: Tx) -> Account:
+            now_ms = context.now_ms()
+            found = codes.find(tx, scope, code, [PASSWORD_RESET], now_ms)
+            account = _account_of(tx, found)
+            codes.drop_of_account(tx, account.key, [PASSWORD_RESET])
+            end_sessions(tx, account, now_ms)
+            verified = account.email_verified or account.email == found.payload["email"]
+            return accounts.update(
+                tx,
+                account,
+                password_hash=encoded,
+                password_updated_at=now_ms,
+                email_verified=verified,
+            )
+
+        return await context.write(unit)
+
+    async def apply(self, scope: Scope, code: str, *, language: str = "") -> Account:
+        """Do what a code is for: verify, change or take back an address.
+
+        Raises:
+            AuthError: INVALID_OOB_CODE, EXPIRED_OOB_CODE, EMAIL_EXISTS, USER_DISABLED.
+        """
+        context = self._context
+        purposes = [VERIFY_EMAIL, CHANGE_EMAIL, RECOVER_EMAIL]
+
+        def unit(tx: Tx) -> tuple[Account, str, str]:
+            now_ms = context.now_ms()
+            found = codes.find(tx, scope, code, purposes, now_ms)
+            account = _account_of(tx, found)
+            codes.spend(tx, found)
+            if found.purpose == VERIFY_EMAIL:
+                if account.email != found.payload["email"]:
+                    raise AuthError("INVALID_OOB_CODE")
+                return accounts.update(tx, account, email_verified=True), "", ""
+            email = found.payload["new_email"]
+            end_sessions(tx, account, now_ms)
+            codes.drop_of_account(tx, account.key, [*MODES])
+            recovery = ""
+            old = account.email or ""
+            if found.purpose == CHANGE_EMAIL and old and old != email:
+                recovery = codes.create(
+                    tx,
+                    scope,
+                    RECOVER_EMAIL,
+                    {"email": email, "new_email": old},
+                    account_key=account.key,
+                    now_ms=now_ms,
+                    lifetime_s=_RECOVERY_LIFETIME_S,
+                )
+            changed = accounts.update(tx, account, email=email, email_verified=True)
+            return changed, old, recovery
+
+        changed, old, recovery = await context.write(unit)
+        if recovery:
+            request = CodeRequest(RECOVER_EMAIL, language=language)
+            link = self.link(scope, request, recovery)
+            await self._mail(scope, old, RECOVER_EMAIL, recovery, link, language)
+        return changed
+
+    async def sign_in_with_link(
+        self,
+        scope: Scope,
+        *,
+        email: str,
+        code: str,
+        id_token: str = "",
+        client: Client = NO_CLIENT,
+    ) -> SignedIn | SecondFactorNeeded:
+        """Sign in with the code of a link, or link the address to the account of an ID token.
+
+        A password that somebody set before the address was proven is dropped: it was not the owner's.
+
+        Raises:
+            AuthError: INVALID_OOB_CODE, EXPIRED_OOB_CODE, INVALID_EMAIL, EMAIL_EXISTS, ...
+        """
+        context = self._context
+        address = validation.email(email)
+        caller = await context.caller(scope, id_token) if id_token else None
+
+        def redeem(tx: Tx) -> Account | None:
+            found = codes.find(tx, scope, code, [EMAIL_SIGNIN], context.now_ms())
+            if found.payload["email"] != address:
+                raise AuthError(
+                    "INVALID_EMAIL", "The email provided does not match the sign-in email address."
+                )
+            codes.spend(tx, found)
+            proven = {"email": address, "email_verified": True, "email_link": True}
+            if caller is not None:
+                return accounts.update(tx, caller.account, **proven)
+            account = accounts.by_email(tx, scope, address)
+            if account is None:
+                return None
+            if not account.email_verified and account.password_hash:
+                end_sessions(tx, account, context.now_ms())
+                proven |= {"password_hash": None, "password_updated_at": None}
+            return accounts.update(tx, account, **proven)
+
+        account = await context.write(redeem)
+        if account is not None:
+            if caller is not None:
+                return await context.renew(account, EMAIL_LINK_PROVIDER, {})
+            return await context.complete(account, EMAIL_LINK_PROVIDER, client)
+        values = {"email": address, "email_verified": True, "email_link": True}
+        created = await context.create(scope, values, EMAIL_LINK, client)
+        return await context.issue(created, EMAIL_LINK_PROVIDER, client, is_new=True)
+
+    def link(self, scope: Scope, request: CodeRequest, code: str) -> str:
+        """The address that a mail sends its reader to; on this server, whatever the request's host was."""
+        options = self._context.options
+        query = {
+            "mode": MODES[request.purpose],
+            "lang": language_of(request.language),
+            "oobCode": code,
+            "apiKey": request.api_key,
+            "continueUrl": request.continue_url,
+            "tenantId": scope.tenant,
+            "projectId": "" if scope.project == options.default_project else scope.project,
+        }
+        path = EMULATOR_ACTION_PATH if options.dev else ACTION_PATH
+        kept = {name: value for name, value in query.items() if value}
+        return f"{options.public_url.rstrip('/')}{path}?{urlencode(kept)}"
+
+    def _check_request(self, request: CodeRequest, config: ProjectConfig) -> None:
+        if request.purpose == EMAIL_SIGNIN:
+            config.require("signIn.email.enabled")
+            if not request.continue_url:
+                raise AuthError("MISSING_CONTINUE_URI")
+            if config.get("signIn.email.passwordRequired"):
+                raise AuthError("OPERATION_NOT_ALLOWED")
+        if request.continue_url:
+            config.check_continue_url(request.continue_url, open_to_all=self._context.options.dev)
+
+    async def _target(
+        self, scope: Scope, request: CodeRequest, config: ProjectConfig
+    ) -> tuple[Account | None, dict[str, Any]]:
+        """Whose account it is about, and what the code will know."""
+        if request.purpose in (VERIFY_EMAIL, CHANGE_EMAIL) and not request.return_link:
+            if not request.id_token:
+                raise AuthError("INVALID_ID_TOKEN")
+            account: Account | None = (await self._context.caller(scope, request.id_token)).account
+            assert account is not None
+            email = account.email or ""
+        else:
+            if not request.email:
+                raise AuthError("MISSING_EMAIL")
+            email = validation.email(request.email)
+            account = await self._context.database.read(
+                lambda tx: accounts.by_email(tx, scope, email)
+            )
+        if not email:
+            raise AuthError("MISSING_EMAIL")
+        payload: dict[str, Any] = {"email": email}
+        if request.purpose == CHANGE_EMAIL:
+            payload["new_email"] = await self._new_email(scope, request)
+        return account, payload
+
+    async def _new_email(self, scope: Scope, request: CodeRequest) -> str:
+        if not request.new_email:
+            raise AuthError("MISSING_NEW_EMAIL")
+        new = validation.email(request.new_email)
+        await self._context.database.read(
+            lambda tx: accounts.check_free(tx, scope, None, {"email": new})
+        )
+        return new
+
+    def _count_mail(self, tx: Tx, scope: Scope, recipient: str) -> None:
+        limits, options = self._context.limits, self._context.options.limits
+        now_ms = self._context.now_ms()
+        limits.spend(tx, "mail", f"{scope.project} {recipient}", options.mails_per_hour, now_ms)
+
+    async def _mail(
+        self, scope: Scope, recipient: str, purpose: str, code: str, link: str, language: str
+    ) -> None:
+        message = action_message(scope, recipient, purpose, code, link, language)
+        await self._context.mail.send(message)
+
+
+EMAIL_LINK_PROVIDER = "password"
+"""``sign_in_provider`` of sign-ins by link: Firebase counts them as the password provider's."""
+
+
+def _account_of(tx: Tx, code: Code) -> Account:
+    account = accounts.by_key(tx, code.account_key) if code.account_key is not None else None
+    if account is None:
+        raise AuthError("USER_NOT_FOUND")
+    if account.disabled:
+        raise AuthError("USER_DISABLED")
+    return account
