@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,7 +24,7 @@ MAX_MAPS_PER_REQUEST = 2_000
 """The SDK sends at most 1000."""
 MAX_HEADER_BYTES = 64 * 1_024
 
-_NON_ASCII = re.compile("[^\x00-\x7f]")
+_NON_ASCII = re.compile("[^\x00-\x7f]+")
 _MAP_KEY = re.compile(r"req(\d{1,9})_(.*)", re.DOTALL)
 _JSON_KEY = "__data__"
 _BAD_MAP_KEY = "type"
@@ -130,8 +131,4 @@ def _number(value: str) -> int:
 
 def _escape(match: re.Match[str]) -> str:
     # Outside strings JSON is ASCII, so every hit lies in one, where \uXXXX means the same.
-    code = ord(match[0])
-    if code < 0x10000:
-        return f"\\u{code:04x}"
-    code -= 0x10000
-    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return encode_basestring_ascii(match[0])[1:-1]

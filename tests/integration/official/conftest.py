@@ -29,6 +29,7 @@ class Server:
     data: Path
     process: subprocess.Popen[str]
     log: list[str]
+    reader: threading.Thread
 
     @property
     def address(self) -> str:
@@ -45,6 +46,10 @@ class Server:
             self.process.wait(30)
         finally:
             self.process.kill()
+            self.process.wait()
+            self.reader.join(10)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
 
 
 def start_server(data: Path, *arguments: str, port: int = 0, dev: bool = True) -> Server:
@@ -72,12 +77,14 @@ def start_server(data: Path, *arguments: str, port: int = 0, dev: bool = True) -
                 ready.set()
         ready.set()
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     ready.wait(START_SECONDS)
+    running = Server(url[0] if url else "", data, process, log, reader)
     if not url:
-        process.kill()
+        running.stop(kill=True)
         pytest.fail("the server did not start:\n" + "".join(log[-40:]))
-    return Server(url[0], data, process, log)
+    return running
 
 
 @pytest.fixture(scope="session")
@@ -105,17 +112,24 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def cases(folder: str) -> Iterator[tuple[str, str]]:
+    """The cases of a folder's scripts: script and name, read from their text."""
+    for script in sorted((HERE / folder).glob("*.test.mjs")):
+        for name in re.findall(r"^test\('((?:[^'\\]|\\.)+)'", script.read_text(), re.MULTILINE):
+            yield f"{folder}/{script.name}", name.replace("\\'", "'")
+
+
 NodeRunner = Callable[[str], dict[str, dict[str, object]]]
 
 
 @pytest.fixture(scope="session")
 def run_node(node_folder: Path, server: Server) -> NodeRunner:
-    """Runs a script of cases once; answers each case's result by its name."""
+    """Runs a script of cases (named from this folder) once; answers each case's result by its name."""
     done: dict[str, dict[str, dict[str, object]]] = {}
 
     def run(script: str) -> dict[str, dict[str, object]]:
         if script not in done:
-            done[script] = _run_cases(node_folder / "node" / script, server)
+            done[script] = _run_cases(node_folder / script, server)
         return done[script]
 
     return run
@@ -125,6 +139,8 @@ def node_environment(server: Server) -> dict[str, str]:
     """Environment variables that point the SDKs at the server."""
     return os.environ | {
         "HOMEFIRE_URL": server.url,
+        "HOMEFIRE_PYTHON": sys.executable,
+        "HOMEFIRE_ROOT": str(HERE.parents[2]),
         "FIRESTORE_EMULATOR_HOST": server.address,
         "FIREBASE_AUTH_EMULATOR_HOST": server.address,
         "FIREBASE_STORAGE_EMULATOR_HOST": server.address,

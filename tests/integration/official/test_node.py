@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.integration.official.conftest import NodeRunner
-
-SCRIPTS = sorted((Path(__file__).parent / "node").glob("*.test.mjs"))
+from tests.integration.official.conftest import NodeRunner, cases
 
 
-def cases() -> Iterator[tuple[str, str]]:
-    for script in SCRIPTS:
-        for name in re.findall(r"^test\('((?:[^'\\]|\\.)+)'", script.read_text(), re.MULTILINE):
-            yield script.name, name.replace("\\'", "'")
-
-
-@pytest.mark.parametrize(
-    ("script", "case"), [pytest.param(*case, id=f"{case[0]}::{case[1]}") for case in cases()]
-)
+@pytest.mark.parametrize(("script", "case"), cases("node"))
 def test_node(script: str, case: str, run_node: NodeRunner) -> None:
     results = run_node(script)
     assert case in results, f"the script ended before this case: {results['']['error']}"
