@@ -38,6 +38,8 @@ TWINNED = (
     "storage/__init__.py",
     "storage/_operations.py",
     "storage/_storage.py",
+    "testing/__init__.py",
+    "testing/_environment.py",
 )
 SWAPPED = {
     "homefire._runtime": "homefire._runtime_sync",

@@ -316,4 +316,5 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # show what happens as it happens
     sys.exit(asyncio.run(main()))

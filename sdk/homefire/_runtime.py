@@ -17,6 +17,7 @@ T = TypeVar("T")
 Lock: TypeAlias = asyncio.Lock
 Callback: TypeAlias = Callable[[T], Awaitable[None] | None]
 AsyncFunction: TypeAlias = Callable[[A], Awaitable[T]]
+Operation: TypeAlias = Awaitable[T]
 
 logger = logging.getLogger("homefire")
 
@@ -24,6 +25,11 @@ logger = logging.getLogger("homefire")
 async def sleep(seconds: float) -> None:
     """Wait."""
     await asyncio.sleep(seconds)
+
+
+async def settle(operation: Operation[T]) -> T:
+    """The outcome of something that a caller has begun."""
+    return await operation
 
 
 async def invoke(callback: Callback[T], value: T) -> None:

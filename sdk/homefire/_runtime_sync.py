@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 Callback: TypeAlias = Callable[[T], None]
 Function: TypeAlias = Callable[[A], T]
+Operation: TypeAlias = Callable[[], T]
 
 JOIN_SECONDS = 5.0
 
@@ -37,6 +38,11 @@ class Lock:
 def sleep(seconds: float) -> None:
     """Wait."""
     time.sleep(seconds)
+
+
+def settle(operation: Operation[T]) -> T:
+    """The outcome of something that a caller wants done."""
+    return operation()
 
 
 def invoke(callback: Callback[T], value: T) -> None:
@@ -94,8 +100,10 @@ __all__ = [
     "Callback",
     "Function",
     "Lock",
+    "Operation",
     "invoke",
     "invoke_logged",
     "logger",
+    "settle",
     "sleep",
 ]

@@ -32,6 +32,17 @@ class TokenSource(Protocol):
         """A token that is good for minutes yet, or ``None`` when nobody is signed in."""
 
 
+class FixedToken:
+    """Somebody whom a test pretends to be: a token source that always gives the same."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def get_token(self, force_refresh: bool = False) -> str | None:
+        """The token as given."""
+        return self._token
+
+
 class FirebaseApp:
     """One project on one server. Made by :func:`initialize_app`; closed by :func:`delete_app`.
 

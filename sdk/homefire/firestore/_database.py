@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from homefire._runtime import Background
 from homefire._transport.net import normal_host
-from homefire.app import FirebaseApp, get_app
+from homefire.app import FirebaseApp, FixedToken, get_app
 from homefire.errors import FirestoreError
 from homefire.firestore._constraints import QueryConstraint
 from homefire.firestore._listen_host import ListenHost
@@ -155,17 +155,6 @@ def get_firestore(app: FirebaseApp | None = None, database_id: str = DEFAULT_DAT
     return app._service("firestore", database_id, lambda: Firestore(app, database_id))
 
 
-class _FixedToken:
-    """Somebody whom a test pretends to be."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    async def get_token(self, force_refresh: bool = False) -> str | None:
-        """The token as given."""
-        return self._token
-
-
 def connect_firestore_emulator(
     firestore: Firestore, host: str, port: int, *, mock_user_token: str | None = None
 ) -> None:
@@ -178,7 +167,7 @@ def connect_firestore_emulator(
     except ValueError as error:
         raise FirestoreError("invalid-argument", str(error)) from error
     if mock_user_token is not None:
-        firestore._rest.token_source = _FixedToken(mock_user_token)
+        firestore._rest.token_source = FixedToken(mock_user_token)
 
 
 async def terminate(firestore: Firestore) -> None:

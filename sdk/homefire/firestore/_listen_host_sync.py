@@ -1,6 +1,7 @@
 """Where the listeners of a synchronous database live: in an event loop on a thread of its own.
 
-The watch client is the asynchronous one; only what waits (``next``) and what asks for a token crosses threads.
+The watch client is the asynchronous one; only what waits (``next``) and what asks for a token
+crosses threads.
 """
 
 from __future__ import annotations

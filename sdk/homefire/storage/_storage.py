@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from homefire._runtime import sleep
 from homefire._transport.messages import HttpRequest, HttpResponse, TransportError
 from homefire._transport.net import normal_host
-from homefire.app import FirebaseApp, TokenSource, get_app
+from homefire.app import FirebaseApp, FixedToken, TokenSource, get_app
 from homefire.errors import StorageError
 from homefire.storage._encoding import quoted
 from homefire.storage._errors import error_of, network_error
@@ -144,18 +144,7 @@ def connect_storage_emulator(
     except ValueError as error:
         raise StorageError("storage/invalid-argument", str(error)) from error
     if mock_user_token is not None:
-        storage._token_source = _FixedToken(mock_user_token)
-
-
-class _FixedToken:
-    """Somebody whom a test pretends to be."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    async def get_token(self, force_refresh: bool = False) -> str | None:
-        """The token as given."""
-        return self._token
+        storage._token_source = FixedToken(mock_user_token)
 
 
 def ref(

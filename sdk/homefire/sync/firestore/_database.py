@@ -14,7 +14,7 @@ from homefire.firestore._paths import auto_id, split_path
 from homefire.firestore._query_builder import extend
 from homefire.firestore._query_spec import QuerySpec
 from homefire.firestore._values import ReferenceValue
-from homefire.sync.app import FirebaseApp, get_app
+from homefire.sync.app import FirebaseApp, FixedToken, get_app
 from homefire.sync.firestore._rest import RestClient
 
 DEFAULT_DATABASE = "(default)"
@@ -159,17 +159,6 @@ def get_firestore(
     return app._service("firestore", database_id, lambda: Firestore(app, database_id))
 
 
-class _FixedToken:
-    """Somebody whom a test pretends to be."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def get_token(self, force_refresh: bool = False) -> str | None:
-        """The token as given."""
-        return self._token
-
-
 def connect_firestore_emulator(
     firestore: Firestore, host: str, port: int, *, mock_user_token: str | None = None
 ) -> None:
@@ -182,7 +171,7 @@ def connect_firestore_emulator(
     except ValueError as error:
         raise FirestoreError("invalid-argument", str(error)) from error
     if mock_user_token is not None:
-        firestore._rest.token_source = _FixedToken(mock_user_token)
+        firestore._rest.token_source = FixedToken(mock_user_token)
 
 
 def terminate(firestore: Firestore) -> None:

@@ -14,7 +14,7 @@ from homefire._transport.net import normal_host
 from homefire.errors import StorageError
 from homefire.storage._encoding import quoted
 from homefire.storage._errors import error_of, network_error
-from homefire.sync.app import FirebaseApp, TokenSource, get_app
+from homefire.sync.app import FirebaseApp, FixedToken, TokenSource, get_app
 
 ATTEMPTS = 4
 BACKOFF = 0.1
@@ -156,18 +156,7 @@ def connect_storage_emulator(
     except ValueError as error:
         raise StorageError("storage/invalid-argument", str(error)) from error
     if mock_user_token is not None:
-        storage._token_source = _FixedToken(mock_user_token)
-
-
-class _FixedToken:
-    """Somebody whom a test pretends to be."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def get_token(self, force_refresh: bool = False) -> str | None:
-        """The token as given."""
-        return self._token
+        storage._token_source = FixedToken(mock_user_token)
 
 
 def ref(
