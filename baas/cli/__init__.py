@@ -32,6 +32,8 @@ def build(words: list[str]) -> typer.Typer:
     for name, summary in GROUPS.items():
         if command == name:
             group = importlib.import_module(f"baas.cli.{name}").app
+            if name == "rules":
+                importlib.import_module("baas.cli.rules_deploy").register(group)
         else:
             group = typer.Typer()
             group.callback()(lambda: None)

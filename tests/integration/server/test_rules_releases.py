@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.server import Client, ServerProcess, serving
+from tests.support.server import ROOT, Client, ServerProcess, serving
 
 OPEN = '{"rules": {".read": true}}'
 CLOSED = '{"rules": {".read": false}}'
@@ -113,3 +115,21 @@ def test_rules_are_tested_without_being_kept(admin: Client) -> None:
         json={"source": source, "testSuite": {"testCases": [case]}},
     )
     assert answer.json()["testResults"][0]["state"] == "FAILURE"
+
+
+def test_the_command_line_deploys_lists_and_rolls_back(
+    server: ServerProcess, visitor: Client, tmp_path: Path
+) -> None:
+    def homefire(*words: str) -> str:
+        command = [sys.executable, "-m", "baas.cli", "rules", *words, "--url", server.address]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    for source in (OPEN, CLOSED):
+        (tmp_path / "rules.json").write_text(source)
+        homefire("deploy", str(tmp_path / "rules.json"))
+    assert visitor.get("posts/p").status_code == 403
+    assert len(homefire("list").splitlines()) == 2
+    assert "again" in homefire("rollback")
+    assert visitor.get("posts/p").status_code == 404
