@@ -487,14 +487,16 @@ class DocumentStore:
         while await self._database.write(unit):
             pass
 
-    async def read_at_version(self, database: DatabaseId, unit: Callable[[Reader], T]) -> T:
-        """Run a function over one version of a database, in one unit of work.
+    async def read_at_version(
+        self, database: DatabaseId, unit: Callable[[Reader], T], *, at: Timestamp | None = None
+    ) -> T:
+        """Run a function over one version of a database, the latest or a past one, in one unit of work.
 
         For the realtime room: the :class:`Reader` tells its version and epoch, gets documents, and knows
         the changes since a version; ``queries.query_reader`` runs a canonical query over it. Access is not
         asked.
         """
-        return await self._reads.at_latest(database, unit)
+        return await self._reads.at(database, unit, at)
 
     # Transactions
 

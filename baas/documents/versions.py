@@ -41,10 +41,12 @@ class VersionedReads:
         self._transactions = transactions
         self._now = now
 
-    async def at_latest(self, database: DatabaseId, unit: Callable[[Reader], T]) -> T:
-        """Run a unit over the latest version."""
+    async def at(
+        self, database: DatabaseId, unit: Callable[[Reader], T], version: Timestamp | None = None
+    ) -> T:
+        """Run a unit over a version, by default the latest."""
         return await self._database.read(
-            lambda tx: unit(Reader(tx, self._catalogue, self._indexes, database))
+            lambda tx: unit(Reader(tx, self._catalogue, self._indexes, database, version))
         )
 
     async def begin(
@@ -53,7 +55,7 @@ class VersionedReads:
         """Begin a transaction and fix its version; answers its id."""
         transaction = await self._begin(database, options, principal)
         if transaction.version is None:
-            transaction.version = await self.at_latest(database, lambda reader: reader.version)
+            transaction.version = await self.at(database, lambda reader: reader.version)
         return transaction.id
 
     async def read(
@@ -115,7 +117,7 @@ class VersionedReads:
         now = self._now()
         if version.micros > now + FUTURE_ALLOWANCE:
             raise InvalidArgument("The requested read time is in the future.")
-        latest = await self.at_latest(database, lambda reader: reader.latest)
+        latest = await self.at(database, lambda reader: reader.latest)
         if version <= latest:
             return
         if version.micros > now:
