@@ -244,7 +244,7 @@ class ExpressionCompiler:
                 return then(rt)
             if chosen is False:
                 return otherwise(rt)
-            raise _not_bool(chosen)
+            raise not_bool(chosen)
 
         return run, cost + 1
 
@@ -359,7 +359,8 @@ def _traced(node: tree.Expr, run: Compiled) -> Compiled:
     return traced
 
 
-def _not_bool(value: Value) -> EvaluationError:
+def not_bool(value: Value) -> EvaluationError:
+    """The error of a value that stands where a bool must."""
     if type(value) is Abstract:
         return UnprovableError("The query does not pin the condition.")
     return EvaluationError(f"Type error. Received: [{type_name(value)}] Expected: [bool].")
@@ -444,7 +445,7 @@ def _chain(first: Compiled, rest: tuple[tuple[Compiled, int], ...], ends: bool) 
                 if value is ends:
                     return ends
                 if value is not (not ends):
-                    raise _not_bool(value)
+                    raise not_bool(value)
             except EvaluationError as error:
                 pending = pending or error
             at += 1
@@ -472,7 +473,7 @@ def _pair(first: Compiled, second: Compiled, cost: int, ends: bool) -> Compiled:
             if value is ends:
                 return ends
             if value is not goes_on:
-                pending = _not_bool(value)
+                pending = not_bool(value)
         except EvaluationError as error:
             pending = error
         rt.left -= cost
@@ -482,7 +483,7 @@ def _pair(first: Compiled, second: Compiled, cost: int, ends: bool) -> Compiled:
             value = second(rt)
             if value is True or value is False:
                 return value
-            raise _not_bool(value)
+            raise not_bool(value)
         try:
             if second(rt) is ends:
                 return ends

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from rules import tree
 from rules.checker import METHODS
-from rules.compiler import ExpressionCompiler, FunctionTable
+from rules.compiler import ExpressionCompiler, FunctionTable, not_bool
 from rules.coverage import Coverage
 from rules.decision import Decision, Outcome, Reason
 from rules.dependencies import DependencyFinder
@@ -224,6 +224,8 @@ class MatchRuleset(Ruleset):
             seen.add(statement)
             error = recorder.errors.get(condition) if condition is not None else None
             value = recorder.values.get(condition) if condition is not None else True
+            if error is None and value is not True and value is not False:
+                error = not_bool(value)
             outcome: Outcome = outcome_of(error, value)
             message = error.message if error else ""
             yield reason_of(

@@ -43,7 +43,7 @@ MATCH_SEGMENT = re.compile(
 )
 _ESCAPES = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "r": "\r", "t": "\t", "/": "/", "`": "`"}
 _ESCAPES |= {"b": "\b", "f": "\f", "0": "\0"}
-_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
@@ -100,7 +100,11 @@ class Lexer:
         def replace(found: re.Match[str]) -> str:
             if found.group(1):
                 return chr(int(found.group(1), 16))
-            known = _ESCAPES.get(found.group(2))
+            known = None
+            if found.group(2) and token.kind == "bytes":
+                known = chr(int(found.group(2), 16))
+            elif found.group(3):
+                known = _ESCAPES.get(found.group(3))
             if known is None:
                 at = body_start + found.start()
                 self.fail(f"Invalid escape sequence {found.group()!r}.", Span(at, at + 2))

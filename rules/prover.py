@@ -21,7 +21,7 @@ from rules.evaluation import (
 from rules.query import Conjunction, disjuncts
 from rules.request import FieldFilter, ListRequest
 from rules.runtime import Runtime, Tracer
-from rules.types import Abstract, Bound, PartialMap, Path, Value, is_list, is_map, type_name
+from rules.types import Abstract, Bound, LatLng, PartialMap, Path, Value, is_list, is_map, type_name
 
 if TYPE_CHECKING:
     from rules.evaluation import MatchRuleset
@@ -179,6 +179,8 @@ def pinned_value(value: Value) -> Value:
             return Abstract(kind="number")
         bound = Bound(value, inclusive=True)
         return Abstract(kind="number", low=bound, high=bound, is_nan_free=True)
+    if isinstance(value, LatLng) and (value.latitude == 0 or value.longitude == 0):
+        return Abstract(kind="latlng")  # 0.0 and -0.0 are one to the store, two to the language
     if is_map(value):
         return {key: pinned_value(value[key]) for key in value}
     if not isinstance(value, (str, bytes, Path)) and hasattr(value, "__len__") and is_list(value):

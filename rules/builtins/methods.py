@@ -160,7 +160,7 @@ METHODS: dict[str, dict[str, tuple[Overload, ...]]] = {
     "map": {
         "size": _one(len),
         "keys": _one(map_keys),
-        "values": _one(lambda m: [m[key] for key in map_keys(m)]),
+        "values": _one(lambda m: list(m.values())),
         "get": (Overload(("string", "any"), _get), Overload(("list", "any"), _get_path)),
         "diff": _one(lambda a, b: _diff(a, b), "map"),
     },

@@ -69,11 +69,11 @@ def _whole(value: float, toward: float) -> float:
 
 
 def _round(value: float) -> int:
-    return (
-        to_int(_whole(value + 0.5, -1))
-        if math.isfinite(value) and abs(value) < 2**52
-        else to_int(value)
-    )
+    """Half up; a float that is not finite or has no fraction is cast as `int()` does."""
+    if not math.isfinite(value) or abs(value) >= 2**52:
+        return to_int(value)
+    below = math.floor(value)
+    return below + 1 if value - below >= 0.5 else below
 
 
 def _abs_int(value: int) -> int:

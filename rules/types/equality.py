@@ -7,6 +7,7 @@ rounded to a float first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +80,19 @@ def _all_equal(pairs: Any) -> bool:
     unsure: UnprovableError | None = None
     for one, other in pairs:
         try:
-            if not equal_inside(one, other):
+            if not (equal_inside(one, other) and _same_zero(one, other)):
                 return False
         except UnprovableError as error:
             unsure = error
     if unsure is not None:
         raise unsure
+    return True
+
+
+def _same_zero(left: Value, right: Value) -> bool:
+    """Within compared lists and maps 0.0 and -0.0 differ, though not as elements sought by `in`."""
+    if type(left) is float and left == 0 and type(right) is float:
+        return math.copysign(1, left) == math.copysign(1, right)
     return True
 
 

@@ -17,6 +17,19 @@ class LatLng:
     latitude: float
     longitude: float
 
+    def __eq__(self, other: object) -> bool:
+        """0.0 and -0.0 are different places here (measured on the official emulator)."""
+        if not isinstance(other, LatLng):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[float, float, float, float]:
+        lat, lng = self.latitude, self.longitude
+        return lat, math.copysign(1, lat), lng, math.copysign(1, lng)
+
     def distance(self, other: LatLng) -> float:
         """Metres along the great circle (haversine, spherical earth)."""
         lat1, lat2 = math.radians(self.latitude), math.radians(other.latitude)
