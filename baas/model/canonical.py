@@ -214,6 +214,8 @@ def _walk(condition: Filter, depth: int) -> Iterator[Filter]:
     if isinstance(condition, CompositeFilter):
         if condition.op not in ("AND", "OR"):
             raise InvalidArgument("A composite filter must have the operator AND or OR.")
+        if condition.op == "OR" and not condition.filters:
+            raise InvalidArgument("An OR filter must have at least one sub-filter.")
         for part in condition.filters:
             yield from _walk(part, depth + 1)
 
@@ -330,7 +332,9 @@ def _normalize(condition: Filter) -> Filter | None:
     parts: dict[bytes, Filter] = {}
     for inner in condition.filters:
         part = _normalize(inner)
-        if part is None:
+        if part is None:  # always true
+            if condition.op == "OR":
+                return None
             continue
         same = isinstance(part, CompositeFilter) and part.op == condition.op
         for each in cast(CompositeFilter, part).filters if same else (part,):
@@ -378,7 +382,7 @@ def _disjuncts(condition: Filter, limit: int) -> list[Conjunction]:
     if isinstance(condition, FieldFilter):
         return _expand(condition)
     parts = [_disjuncts(part, limit) for part in condition.filters]
-    if condition.op == "OR" and parts:
+    if condition.op == "OR":
         joined = list(itertools.chain.from_iterable(parts))
         if len(joined) > limit:
             raise _too_many_disjuncts(limit)

@@ -104,7 +104,7 @@ def compile_condition(condition: Filter) -> Predicate:
     """A filter as a function."""
     if isinstance(condition, CompositeFilter):
         parts = [compile_condition(part) for part in condition.filters]
-        return _any_of(parts) if condition.op == "OR" and parts else _all_of(parts)
+        return _any_of(parts) if condition.op == "OR" else _all_of(parts)
     return _compile_field_filter(condition)
 
 

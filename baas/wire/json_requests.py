@@ -186,11 +186,13 @@ def parse_batch_write(
     return BatchWriteRequest(database, writes, message.labels("labels"))
 
 
-def parse_write_stream_request(raw: object, *, strict: bool = False) -> WriteStreamRequest:
-    """One message of a Write stream."""
+def parse_write_stream_request(
+    raw: object, database: DatabaseId | None = None, *, strict: bool = False
+) -> WriteStreamRequest:
+    """One message of a Write stream; ``database`` is the stream's, known from its first message."""
     message = JsonObject(raw, _STREAM, "", strict=strict)
-    name = message.text("database")
-    database = DatabaseId.parse(name) if name else None
+    if database is not None or message.text("database"):
+        database = parse_database(message, database)
     return WriteStreamRequest(
         database,
         message.text("streamId"),

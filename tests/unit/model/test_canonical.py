@@ -99,6 +99,7 @@ class TestFilters:
             (where("a", Op.ARRAY_CONTAINS_ANY, [2]), where("a", Op.ARRAY_CONTAINS, 2)),
             (where("a", Op.NOT_IN, [3]), where("a", Op.NOT_EQUAL, 3)),
             (all_of(), None),
+            (any_of(all_of(), where("a", Op.EQUAL, 1)), None),
             (all_of(any_of(where("a", Op.EQUAL, 1))), where("a", Op.EQUAL, 1)),
         ],
     )
@@ -139,6 +140,7 @@ class TestFilters:
                 ),
                 "database of the query",
             ),
+            (any_of(), "at least one sub-filter"),
             (CompositeFilter("XOR", (where("a", Op.EQUAL, 1),)), "AND or OR"),
         ],
     )

@@ -289,7 +289,7 @@ conditions: st.SearchStrategy[Filter] = st.recursive(
     lambda inner: st.builds(
         CompositeFilter,
         st.sampled_from(["AND", "OR"]),
-        st.lists(inner, min_size=1, max_size=3).map(tuple),
+        st.lists(inner, max_size=3).map(tuple),
     ),
     max_leaves=4,
 )
