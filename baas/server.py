@@ -1,33 +1,26 @@
-"""The composition root: the only place that knows every room. It builds them, joins them, and runs them."""
+"""The composition root: the only place that knows every room. It builds them and joins them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-import signal
-import socket
-import ssl
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import uvicorn
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
-import baas
 from baas.access.authorize import Authorizer
 from baas.access.principal import ANONYMOUS, OWNER, Principal
 from baas.access.release_store import ReleaseStore
 from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
 from baas.access.storage_rights import StorageRights
-from baas.api import health, identity, port, storage_rest
+from baas.api import gcs_json, gcs_signed, health, identity, storage_rest
 from baas.api.edge import Edge
 from baas.api.emulator_firestore import EmulatorControl
+from baas.api.emulator_storage import StorageEmulatorControl
 from baas.api.firestore_rest import Authenticate, FirestoreRest
 from baas.api.grpc.firestore import FirestoreGrpc
 from baas.api.grpc.server import GrpcServer
@@ -36,28 +29,32 @@ from baas.api.streams import Streams
 from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
 from baas.api.websocket import WebSocketSurface
-from baas.api.websocket_frames import FrameSharingProtocol
 from baas.auth.authenticator import Authenticator
 from baas.auth.options import AuthOptions
 from baas.auth.secret_box import SecretBoxError, load_secret_box
 from baas.auth.service import AuthService
+from baas.auth.service_accounts import list_keys
 from baas.data_folder import DataFolder
-from baas.db import schema
+from baas.db.commit_clock import database_names
 from baas.db.sqlite import SqliteDatabase, SqliteOptions
+from baas.db.unit import Database
 from baas.documents.options import DocumentOptions
 from baas.documents.queries import query_reader
 from baas.documents.service import DocumentStore
 from baas.errors import Unavailable
 from baas.model.document import Document
-from baas.model.paths import DocumentName
+from baas.model.paths import DatabaseId, DocumentName
 from baas.realtime.service import RealtimeService
 from baas.realtime.source import StoreSource
 from baas.settings import Settings, SettingsError
 from baas.storage.blobs.base import BlobStore
 from baas.storage.blobs.filesystem import FilesystemBlobs
 from baas.storage.buckets import Buckets
+from baas.storage.clearing import clear
+from baas.storage.housekeeping import Housekeeping
 from baas.storage.options import StorageOptions
 from baas.storage.service import StorageService
+from baas.storage.signed_urls import SigningKey
 from rules import RulesCompileError
 
 log = logging.getLogger(__name__)
@@ -108,6 +105,8 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             authorizer,
             DocumentOptions(change_retention=float(settings.change_retention_seconds)),
         )
+        documents.start()
+        stack.push_async_callback(documents.close)
 
         source = StoreSource(documents, documents.changes.subscribe, query_reader)
         realtime = RealtimeService(source, authorizer)
@@ -132,22 +131,41 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         async def ready() -> None:
             await database.read(lambda tx: tx.one("SELECT 1"))
 
-        async def reset(project: str) -> None:
-            releases.withdraw(project)
-
+        authenticate = authenticator.principal
         routes: list[BaseRoute] = [
-            *FirestoreRest(documents, authenticator.principal).routes(),
+            *FirestoreRest(documents, authenticate).routes(),
             *websocket.routes(),
             *webchannel.routes(),
-            *storage_rest.routes(storage, authenticator.principal),
-            *identity.routes(auth),
+            *storage_rest.routes(storage, authenticate),
+            *gcs_json.routes(storage, authenticate, anonymous_is_admin=settings.dev),
+            *identity.routes(auth, authenticator),
             *health.routes(ready),
         ]
         if settings.dev:
-            routes += EmulatorControl(releases, documents.clear_database, reset).routes()
-        admin = LazyApplication(lambda: _admin(release_store, authenticator.principal))
+            routes += _emulator_control(releases, documents, auth, storage)
+        routes += gcs_signed.routes(storage, _SigningKeyRing(database))
+        admin = LazyApplication(lambda: _admin(release_store, authenticate))
         app = Edge(Router(routes, default=admin))
         yield Homefire(app, grpc, streams, webchannel, websocket)
+
+
+def _emulator_control(
+    releases: Releases, documents: DocumentStore, auth: AuthService, storage: StorageService
+) -> list[BaseRoute]:
+    """What test tools call in development."""
+
+    async def reset(project: str) -> None:
+        releases.withdraw(project)
+        for name in await storage.database.read(lambda tx: database_names(tx, project)):
+            await documents.clear_database(DatabaseId(project, name))
+        await auth.configs.reset(project)
+        auth.outbox.forget(project)
+        await clear(storage, project)
+
+    return [
+        *EmulatorControl(releases, documents.clear_database, reset).routes(),
+        *StorageEmulatorControl(releases, storage).routes(),
+    ]
 
 
 async def _load_rules(
@@ -227,6 +245,8 @@ async def _storage(
     rights = StorageRights(authorizer, Buckets(database, options).project_of, lookup)
     service = StorageService(database, blobs, rights, options)
     stack.push_async_callback(service.close)
+    tending = asyncio.create_task(Housekeeping(service).run(), name="storage-housekeeping")
+    stack.push_async_callback(_cancelled, tending)
     return service
 
 
@@ -242,132 +262,21 @@ def _blobs(settings: Settings, folder: DataFolder) -> BlobStore:
         raise SettingsError(f"storage_url: {error}") from None
 
 
+class _SigningKeyRing:
+    """Service accounts as signers of storage addresses: by the newest key of an account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, access_id: str) -> SigningKey | None:
+        """See :class:`baas.storage.signed_urls.SigningKeys`."""
+        for key in reversed(await list_keys(self._database)):
+            if key.client_email == access_id:
+                return SigningKey(key.project, public_key=key.public_key.encode())
+        return None
+
+
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-# Running
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn, told by us when to stop, so that a stop that went well exits with status 0."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        on_started: Callable[[], None],
-        on_stop: Callable[[], Awaitable[None]],
-    ) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-        self._on_stop = on_stop
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._on_stop()
-        await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn's own is a generator too
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-        yield
-
-    def _stop(self) -> None:
-        if self.should_exit:
-            self.force_exit = True
-        self.should_exit = True
-
-
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT.
-
-    Raises:
-        SettingsError, FolderError, OSError: the server cannot start so.
-    """
-    with DataFolder(settings.data) as folder, contextlib.closing(_bind(settings)) as listening:
-        if schema.migrate_sqlite(folder.database):
-            log.info("the database in %s has the schema of this version now", folder.path)
-        uvicorn_loop().run(_serve(settings, folder, listening))
-
-
-def uvicorn_loop() -> asyncio.Runner:
-    """A runner on the fastest event loop at hand."""
-    if sys.platform == "win32":
-        return asyncio.Runner()
-    import uvloop
-
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-
-
-def _bind(settings: Settings) -> socket.socket:
-    """Listen, before anything slow is done, so that a taken port is told at once."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        raise SettingsError(
-            f"port: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-        ) from None
-    return listening
-
-
-async def _serve(settings: Settings, folder: DataFolder, listening: socket.socket) -> None:
-    address = _address(settings, listening)
-    async with opened(settings, folder, address) as homefire:
-        config = uvicorn.Config(
-            homefire.app,
-            http=port.port_protocol(homefire.grpc),
-            ws=FrameSharingProtocol,
-            ws_max_size=settings.max_request_bytes,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=round(settings.shutdown_seconds),
-            backlog=4096,
-        )
-        if settings.tls_certificate is not None:
-            config.ssl_context_factory = lambda _config, _default: _tls(settings)
-
-        def started() -> None:
-            gc.freeze()  # what start-up made stays: the collector need not look at it again
-            _announce(settings, address, folder.path)
-
-        await _Server(config, started, homefire.end_streams).serve([listening])
-    log.info("stopped")
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    assert settings.tls_certificate is not None
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"tls_certificate, tls_key: {error}") from None
-    port.offer_protocols(context)
-    return context
-
-
-def _address(settings: Settings, listening: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "https" if settings.tls_certificate else "http"
-    return f"{scheme}://{host}:{listening.getsockname()[1]}"
-
-
-def _announce(settings: Settings, address: str, data: Path) -> None:
-    mode = "development mode: never expose this" if settings.dev else "production mode"
-    print(f"Homefire {baas.__version__} serves on {address} ({mode}; data in {data})", flush=True)

@@ -72,11 +72,11 @@ def register(app: typer.Typer) -> None:
             "dev": dev,
         }
         settings = settings_from(flags, assignment or [], config)
-        from baas import logs, server
+        from baas import logs, serving
 
         logs.configure(settings.log_level, settings.log_format)
         try:
-            server.run(settings)
+            serving.run(settings)
         except (FolderError, SettingsError, OSError) as error:
             fail(str(error))
         sys.stdout.flush()

@@ -43,3 +43,9 @@ def find_database(tx: Tx, database: DatabaseId) -> tuple[int, bytes, int] | None
         (database.project, database.database),
     )
     return None if row is None else (row[0], row[1], row[2])
+
+
+def database_names(tx: Tx, project: str) -> list[str]:
+    """The ids of a project's databases that anything was ever written to."""
+    rows = tx.all("SELECT name FROM databases WHERE project = ? ORDER BY name", (project,))
+    return [row[0] for row in rows]
