@@ -57,6 +57,17 @@ class RestClient:
 
     async def _call(self, parent: str, verb: str, body: Mapping[str, Any]) -> Any:
         token = await self.token()
+        try:
+            return await self._send(parent, verb, body, token)
+        except FirestoreError as error:
+            if error.code != "unauthenticated" or token is None:
+                raise
+        # The server knows better than this clock when a token is over; nothing was done with it.
+        return await self._send(parent, verb, body, await self.token(force_refresh=True))
+
+    async def _send(
+        self, parent: str, verb: str, body: Mapping[str, Any], token: str | None
+    ) -> Any:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         url = f"{self.host}/v1/{quote(parent, safe='/()')}:{verb}"
         try:

@@ -69,6 +69,8 @@ def quoted(text: str) -> str:
 
 def _base64(value: str, altchars: bytes, string_format: str) -> bytes:
     try:
+        if altchars == b"-_" and ("+" in value or "/" in value):
+            raise ValueError("'+' and '/' are of the other alphabet")
         padded = value + "=" * (-len(value) % 4)
         return base64.b64decode(padded, altchars=altchars, validate=True)
     except (binascii.Error, ValueError) as error:

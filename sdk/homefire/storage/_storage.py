@@ -23,6 +23,11 @@ BACKOFF = 0.1
 _DOWNLOAD_URL = re.compile(r"https?://[^/]+/v0/b/(?P<bucket>[^/]+)/o(?:/(?P<path>[^?#]*))?")
 
 
+async def pause(attempt: int) -> None:
+    """Wait after a failed attempt (the first is 1), longer from one to the next."""
+    await sleep(random.uniform(0, BACKOFF * 2**attempt))
+
+
 class FirebaseStorage:
     """The storage service of an app; had by :func:`get_storage`."""
 
@@ -43,10 +48,12 @@ class FirebaseStorage:
         *,
         headers: Mapping[str, str] | None = None,
         content: bytes = b"",
+        attempts: int = ATTEMPTS,
     ) -> HttpResponse:
         """One request as the signed-in user, tried again where the server was out of reach.
 
-        That does no harm: each operation on an object leaves the same behind when done twice.
+        That does no harm to objects: each operation leaves the same behind when done twice. What the
+        second time answers may differ from the first, so those who look at that ask for one attempt.
         """
         attempt = 1
         while True:
@@ -57,9 +64,9 @@ class FirebaseStorage:
                 error = error_of(response, what)
             except TransportError as failure:
                 error = network_error(failure)
-            if error.code != "storage/retry-limit-exceeded" or attempt >= ATTEMPTS:
+            if error.code != "storage/retry-limit-exceeded" or attempt >= attempts:
                 raise error
-            await sleep(random.uniform(0, BACKOFF * 2**attempt))
+            await pause(attempt)
             attempt += 1
 
     async def _send(

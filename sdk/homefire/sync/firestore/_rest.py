@@ -59,6 +59,17 @@ class RestClient:
 
     def _call(self, parent: str, verb: str, body: Mapping[str, Any]) -> Any:
         token = self.token()
+        try:
+            return self._send(parent, verb, body, token)
+        except FirestoreError as error:
+            if error.code != "unauthenticated" or token is None:
+                raise
+        # The server knows better than this clock when a token is over; nothing was done with it.
+        return self._send(parent, verb, body, self.token(force_refresh=True))
+
+    def _send(
+        self, parent: str, verb: str, body: Mapping[str, Any], token: str | None
+    ) -> Any:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         url = f"{self.host}/v1/{quote(parent, safe='/()')}:{verb}"
         try:

@@ -24,7 +24,12 @@ from homefire.storage._metadata import (
     from_wire,
     to_wire,
 )
-from homefire.sync.storage._storage import StorageReference, decode_resource
+from homefire.sync.storage._storage import (
+    ATTEMPTS,
+    StorageReference,
+    decode_resource,
+    pause,
+)
 
 LIST_PAGE = 1000
 CHUNK = 256 * 1024
@@ -121,12 +126,23 @@ def upload_bytes_resumable(
     content = read_data(data)
     session = _start_session(reference, content, metadata)
     size = max(CHUNK, -(-chunk_size // CHUNK) * CHUNK)
-    offset = 0
+    offset, failures = 0, 0
     while True:
         chunk = content[offset : offset + size]
         last = offset + len(chunk) >= len(content)
-        resource = _send_chunk(reference, session, chunk, offset, last=last)
-        offset += len(chunk)
+        try:
+            resource = _send_chunk(reference, session, chunk, offset, last=last)
+        except StorageError as error:
+            failures += 1
+            if error.code != "storage/retry-limit-exceeded" or failures >= ATTEMPTS:
+                raise
+            pause(failures)
+            received = _received(reference, session)
+            if received is None:
+                return UploadResult(reference, get_metadata(reference))
+            offset = received
+            continue
+        offset, failures = offset + len(chunk), 0
         if on_progress is not None:
             on_progress(UploadProgress(offset, len(content)))
         if last:
@@ -175,6 +191,7 @@ def _send_chunk(
             "Content-Type": "application/octet-stream",
         },
         content=chunk,
+        attempts=1,
     )
     status = response.headers.get("x-goog-upload-status", "final" if last else "active")
     if status != ("final" if last else "active"):
@@ -182,6 +199,23 @@ def _send_chunk(
             "storage/unknown", f"The upload is {status} before its time."
         )
     return decode_resource(response) if last else {}
+
+
+def _received(reference: StorageReference, session: str) -> int | None:
+    """How many bytes of an upload have arrived; ``None`` if it is done."""
+    headers = {"X-Goog-Upload-Protocol": "resumable", "X-Goog-Upload-Command": "query"}
+    response = reference.storage._call(
+        "POST", session, reference.full_path, headers=headers
+    )
+    status = response.headers.get("x-goog-upload-status")
+    if status == "final":
+        return None
+    received = response.headers.get("x-goog-upload-size-received", "")
+    if status != "active" or not received.isdigit():
+        raise StorageError(
+            "storage/unknown", "The server does not say how far the upload came."
+        )
+    return int(received)
 
 
 def get_download_url(reference: StorageReference) -> str:
@@ -236,7 +270,7 @@ def update_metadata(
 def delete_object(reference: StorageReference) -> None:
     """Delete an object; raises ``storage/object-not-found`` where there is none."""
     url = reference._object_url("delete_object")
-    reference.storage._call("DELETE", url, reference.full_path)
+    reference.storage._call("DELETE", url, reference.full_path, attempts=1)
 
 
 def list_(
