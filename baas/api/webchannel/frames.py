@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
@@ -25,6 +24,8 @@ MAX_MAPS_PER_REQUEST = 2_000
 MAX_HEADER_BYTES = 64 * 1_024
 
 _NON_ASCII = re.compile("[^\x00-\x7f]+")
+_SINGLE_ESCAPES = {b"%%%02X" % code: bytes([code]) for code in range(256)}
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _MAP_KEY = re.compile(r"req(\d{1,9})_(.*)", re.DOTALL)
 _JSON_KEY = "__data__"
 _BAD_MAP_KEY = "type"
@@ -48,12 +49,7 @@ def parse_forward(body: bytes) -> Forward:
     if not body:
         return Forward()
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            max_num_fields=MAX_MAPS_PER_REQUEST + 3,
-            errors="strict",
-        )
+        pairs = _form_fields(body)
     except ValueError as error:
         raise InvalidArgument("The body must be a form of at most 2000 messages.") from error
     offset, maps, metadata = 0, dict[int, str | None](), dict[str, str]()
@@ -111,6 +107,31 @@ def message_array(message: bytes | dict[str, Any]) -> str:
 def error_array(error: ApiError) -> str:
     """An RPC's status, in the hosted service's doubly nested form."""
     return json.dumps([[error.envelope()]], separators=(",", ":"))
+
+
+def _form_fields(body: bytes) -> list[tuple[str, str]]:
+    # The standard library's parser takes five times as long for a megabyte of escaped text.
+    if body.count(b"&") > MAX_MAPS_PER_REQUEST + 3:
+        raise ValueError("too many fields")
+    pairs = []
+    for part in body.split(b"&"):
+        name, _, value = part.partition(b"=")
+        pairs.append((_unquote(name), _unquote(value)))
+    return pairs
+
+
+def _unquote(text: bytes) -> str:
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    if b"%" in text:
+        text = _ESCAPES.sub(_unescape, text)
+    return text.decode()
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    run = match[0]
+    single = _SINGLE_ESCAPES.get(run)
+    return bytes.fromhex(run.replace(b"%", b"").decode()) if single is None else single
 
 
 def _add_map(maps: dict[int, str | None], key: str, value: str) -> None:
