@@ -176,8 +176,10 @@ class Hub:
         self._recent.append((version, keys))
         for view, changes in self._matcher.affected(commit.changes).items():
             self._tell(self._shelves[view.key], version, tuple(changes))
-        if self._dependents:
-            self._judge_dependents(keys)
+        # nothing is handed out before this is over: streams are served in a turn of their own
+        doubtful = self._doubtful(keys)
+        for target in doubtful:
+            self.judge(target)
 
     def _tell(self, shelf: Shelf, version: int, changes: tuple[Change, ...]) -> None:
         for noted in shelf.resuming.values():
@@ -194,14 +196,11 @@ class Hub:
             self._load(shelf)
 
     def _push(self, shelf: Shelf, delta: ViewDelta) -> None:
-        guarded = isinstance(shelf.view, DocumentsView)
         dirty = self._dirty
         for target in shelf.ready:
             owner = target.owner
             owner.state.push(target, delta)
             dirty[owner] = None
-            if guarded and not owner.principal.bypasses_rules:
-                self.judge(target)
         self._serve_soon()
 
     def wake(self, watcher: Watcher) -> None:
@@ -442,10 +441,16 @@ class Hub:
         self.leave(target)
         self.wake(owner)
 
-    def _judge_dependents(self, changed: Iterable[Key]) -> None:
+    def _doubtful(self, changed: Iterable[Key]) -> dict[WatchTarget, None]:
+        """The targets whose right may have changed with these documents."""
+        doubtful: dict[WatchTarget, None] = {}
         for key in changed:
-            for target in tuple(self._dependents.get(key, ())):
-                self.judge(target)
+            for view in self._matcher.of_document(key):
+                for target in self._shelves[view.key].ready:
+                    if not target.owner.principal.bypasses_rules:
+                        doubtful[target] = None
+            doubtful.update(self._dependents.get(key, {}))
+        return doubtful
 
     def _forget_dependencies(self, target: WatchTarget) -> None:
         for key in target.dependencies:
@@ -492,11 +497,12 @@ class Hub:
         Raises:
             ApiError: the database cannot be read.
         """
-        since = Timestamp(self.frontier)
 
         def with_commits(
             reader: VersionedReader,
         ) -> tuple[T, int, bytes, Sequence[CommitChanges] | None]:
+            # looked at on the reader's thread, and as late as possible: the frontier only ever grows
+            since = Timestamp(self.frontier)
             ahead = reader.version > since
             commits = reader.changes_since(since) if ahead else ()
             return unit(reader), reader.version.micros, reader.epoch, commits

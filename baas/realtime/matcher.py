@@ -60,6 +60,10 @@ class Matcher:
         else:
             _remove_from(self._collections, _collection_of(query), view, query)
 
+    def of_document(self, key: Key) -> Iterable[AnyView]:
+        """The views of fixed documents that hold this one."""
+        return self._documents.get(key, ())
+
     def affected(self, changes: Iterable[Change]) -> dict[AnyView, list[Change]]:
         """The views that a commit may concern, each with the changes that made it so."""
         found: dict[AnyView, list[Change]] = {}

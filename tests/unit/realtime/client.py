@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from baas.errors import ApiError
 from baas.model.document import Document
 from baas.model.paths import DocumentName
 from baas.model.watch import (
     DocumentChange,
     DocumentDelete,
     DocumentRemove,
-    ExistenceFilter,
     ListenResponse,
     TargetChange,
     TargetChangeType,
@@ -26,7 +26,7 @@ class TargetView:
     documents: dict[DocumentName, Document] = field(default_factory=dict)
     current: bool = False
     token: bytes | None = None
-    cause: Exception | None = None
+    cause: ApiError | None = None
     settled: dict[DocumentName, Document] = field(default_factory=dict)
     """The documents at the last global snapshot, which is what ``token`` stands for."""
 
@@ -81,9 +81,8 @@ class ListenClient:
             assert response.target_ids or response.removed_target_ids
         elif isinstance(response, DocumentDelete | DocumentRemove):
             self._leave(response.name, response.removed_target_ids)
-        elif isinstance(response, ExistenceFilter):
-            if not self._leaving[response.target_id]:
-                assert response.count == len(self._target(response.target_id).documents)
+        elif not self._leaving[response.target_id]:
+            assert response.count == len(self._target(response.target_id).documents)
 
     def _target(self, target_id: int) -> TargetView:
         if self._leaving[target_id]:
