@@ -52,7 +52,7 @@ from baas.model.write import (
 from baas.wire.json_values import encode_fields
 from tests.integration.documents.helpers import OpenAccess
 
-ROUNDS = int(os.environ.get("HOMEFIRE_MODEL_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("HOMEFIRE_MODEL_ROUNDS", "12"))
 T = TypeVar("T")
 
 COLLECTIONS = [("c",), ("c", "1", "c"), ("d", "x", "c"), ("d",)]
