@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("script", "case"), cases("browser"))
+@pytest.mark.parametrize(("script", "case"), list(cases("browser")))
 def test_browser(script: str, case: str, run_node: NodeRunner) -> None:
     results = run_node(script)
     assert case in results, f"the script ended before this case: {results['']['error']}"

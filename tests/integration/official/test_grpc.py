@@ -134,8 +134,9 @@ async def test_grpc_write_pipelines_and_stops_at_the_first_failure(
         await call.write(request.SerializeToString())
     acknowledged = proto.WriteResponse.FromString(await call.read())
     assert len(acknowledged.write_results) == 1
-    assert await call.read() is grpc.aio.EOF
-    assert await call.code() is grpc.StatusCode.NOT_FOUND
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await call.read()
+    assert ended.value.code() is grpc.StatusCode.NOT_FOUND
     await client.unary("GetDocument", get(f"{collection}/a"))
     failure = await client.refused("GetDocument", get(f"{collection}/b"))
     assert failure.code() is grpc.StatusCode.NOT_FOUND

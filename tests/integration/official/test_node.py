@@ -7,7 +7,7 @@ import pytest
 from tests.integration.official.conftest import NodeRunner, cases
 
 
-@pytest.mark.parametrize(("script", "case"), cases("node"))
+@pytest.mark.parametrize(("script", "case"), list(cases("node")))
 def test_node(script: str, case: str, run_node: NodeRunner) -> None:
     results = run_node(script)
     assert case in results, f"the script ended before this case: {results['']['error']}"
