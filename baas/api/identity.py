@@ -9,7 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from baas.api import auth_pages, emulator_auth, identity_admin, identity_config
+from baas.api import (
+    auth_pages,
+    emulator_auth,
+    identity_admin,
+    identity_config,
+    identity_factors,
+    identity_providers,
+)
 from baas.api.http import JSONResponse, parse_object, read_body
 from baas.api.identity_admin import AdminDoor, IdentityAdminApi, code_request
 from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
@@ -42,6 +49,8 @@ def routes(service: AuthService, authenticator: Authenticator | None = None) -> 
         *_user_routes(service, authenticator),
         *identity_admin.routes(service, authenticator),
         *identity_config.routes(service, authenticator),
+        *identity_factors.routes(service),
+        *identity_providers.routes(service, authenticator),
         *auth_pages.routes(service),
         *emulator_auth.routes(service),
     ]
@@ -187,6 +196,8 @@ class IdentityApi:
 
     async def create_auth_uri(self, call: Call) -> dict[str, Any]:
         """``accounts:createAuthUri``: the ways into an account; nothing, where addresses are protected."""
+        if "providerId" in call.fields:
+            return await self._start_provider(call)
         identifier = call.fields.text("identifier")
         if not identifier:
             raise AuthError("MISSING_IDENTIFIER")
@@ -197,6 +208,18 @@ class IdentityApi:
         if methods is None:
             return answer
         return {**answer, "registered": bool(methods), "signinMethods": methods}
+
+    async def _start_provider(self, call: Call) -> dict[str, Any]:
+        target = call.fields.text("continueUri")
+        if not target:
+            raise AuthError("MISSING_CONTINUE_URI")
+        url, session = await self._service.federated.start(
+            call.scope,
+            call.fields.text("providerId"),
+            target,
+            oauth_scope=call.fields.text("oauthScope"),
+        )
+        return identity_providers.start_json(call, url, session)
 
     async def send_code(self, call: Call) -> dict[str, Any]:
         """``accounts:sendOobCode``: a mail with a link. Only administrators may be told the link."""

@@ -261,9 +261,30 @@ def _change(fields: Fields) -> AdminChange:
         disabled=fields.optional_flag("disabled") if disabled is None else disabled,
         custom_claims=fields.optional_text("customAttributes"),
         valid_since=fields.integer("validSince") if "validSince" in fields else None,
+        second_factors=_factors(fields),
         unlink=fields.texts("deleteProvider"),
         link=_identity(linked) if linked.raw else None,
     )
+
+
+def _factors(fields: Fields) -> list[dict[str, Any]] | None:
+    """Second factors as an administrator sets them: numbers anew, any other only by its id, as it was."""
+    if "mfa" in fields:
+        given = fields.child("mfa").children("enrollments")
+    elif "mfaInfo" in fields:
+        given = fields.children("mfaInfo")
+    else:
+        return None
+    return [
+        {
+            "id": factor.text("mfaEnrollmentId"),
+            "display_name": validation.display_name(factor.text("displayName")),
+            "phone": validation.phone_number(factor.text("phoneInfo"))
+            if "phoneInfo" in factor
+            else "",
+        }
+        for factor in given
+    ]
 
 
 def _identity(fields: Fields) -> Identity:

@@ -40,6 +40,7 @@ def call_endpoint(handler: Handler, options: AuthOptions, *, limit: int = MAX_BO
                 ),
                 request.headers.get("authorization"),
                 {**request.query_params, **request.path_params},
+                request.url.path,
             )
             return JSONResponse(await handler(call))
         except ApiError as error:

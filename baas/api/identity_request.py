@@ -116,6 +116,7 @@ class Call:
     authorization: str | None
     query: Mapping[str, str]
     """The parameters of the query and of the path."""
+    path: str = ""
 
 
 def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:

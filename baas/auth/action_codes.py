@@ -243,7 +243,7 @@ class ActionCodes:
             "mode": MODES[request.purpose],
             "lang": language_of(request.language),
             "oobCode": code,
-            "apiKey": request.api_key,
+            "apiKey": request.api_key or self._key_of(scope),
             "continueUrl": request.continue_url,
             "tenantId": scope.tenant,
             "projectId": "" if scope.project == options.default_project else scope.project,
@@ -251,6 +251,11 @@ class ActionCodes:
         path = EMULATOR_ACTION_PATH if options.dev else ACTION_PATH
         kept = {name: value for name, value in query.items() if value}
         return f"{options.public_url.rstrip('/')}{path}?{urlencode(kept)}"
+
+    def _key_of(self, scope: Scope) -> str:
+        """An API key for links that an administrator makes: clients refuse a link without any."""
+        keys = self._context.options.api_keys
+        return next((key for key, project in keys.items() if project == scope.project), "homefire")
 
     def _check_request(self, request: CodeRequest, config: ProjectConfig) -> None:
         if request.purpose == EMAIL_SIGNIN:

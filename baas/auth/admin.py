@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +112,8 @@ class AccountAdmin:
         values = await self._values(await self._context.config(scope), change)
         if change.uid:
             values["uid"] = validation.uid(change.uid)
+        if change.second_factors:
+            values["second_factors"] = self._factors(None, change.second_factors)
         now_ms = self._context.now_ms()
         return await self._context.write(lambda tx: accounts.insert(tx, scope, now_ms, **values))
 
@@ -132,6 +135,8 @@ class AccountAdmin:
                 values["email_verified"] = False
             if change.password is not None or new_email:
                 values.setdefault("valid_since", self._context.now_ms() // 1_000)
+            if change.second_factors is not None:
+                values["second_factors"] = self._factors(account, change.second_factors)
             changed = accounts.update(tx, account, **values)
             for provider in change.unlink:
                 accounts.unlink(tx, changed, provider)
@@ -287,7 +292,7 @@ class AccountAdmin:
                 values[column] = check(text) if text else None
         if change.custom_claims is not None:
             values["custom_claims"] = read_custom_claims(change.custom_claims)
-        for column in ("email_verified", "disabled", "valid_since", "second_factors"):
+        for column in ("email_verified", "disabled", "valid_since"):
             value = getattr(change, column)
             if value is not None:
                 values[column] = value
@@ -300,6 +305,23 @@ class AccountAdmin:
             values["password_hash"] = await self._context.passwords.hash(change.password)
             values["password_updated_at"] = self._context.now_ms()
         return values
+
+    def _factors(
+        self, account: Account | None, wanted: Sequence[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
+        """The factors that an account is to have: known ones by their ids, and new numbers."""
+        known = {factor["id"]: factor for factor in account.second_factors} if account else {}
+        found: list[Mapping[str, Any]] = []
+        for factor in wanted:
+            before = known.get(factor["id"], {})
+            if "secret" in before:
+                found.append({**before, "display_name": factor["display_name"]})
+            elif factor["phone"]:
+                fresh = {"id": secrets.token_urlsafe(15), "enrolled_at": self._context.now_ms()}
+                found.append({**fresh, **before, **factor, "id": factor["id"] or fresh["id"]})
+            else:
+                raise AuthError("INVALID_MFA_ENROLLMENT", "A new second factor needs phoneInfo.")
+        return found
 
     def _import_one(self, tx: Tx, scope: Scope, user: ImportedUser, overwrite: bool) -> None:
         existing = accounts.by_uid(tx, scope, user.uid)

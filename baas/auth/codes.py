@@ -104,6 +104,15 @@ def find(
     )
 
 
+def amend(tx: Tx, code: str, payload: Mapping[str, Any]) -> None:
+    """Change what a code knows."""
+    tx.core.execute(
+        sa.update(codes)
+        .where(codes.c.code_hash == _hash(code))
+        .values(payload=json.dumps(dict(payload)))
+    )
+
+
 def spend(tx: Tx, code: Code) -> None:
     """Use a code up."""
     tx.core.execute(sa.delete(codes).where(codes.c.code_hash == code.code_hash))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from baas.auth import accounts, codes, project_config, sessions
-from baas.auth.accounts import Account
+from baas.auth.accounts import Account, Identity
 from baas.auth.claims import id_token_claims, seconds
 from baas.auth.errors import AuthError
 from baas.auth.hooks import BEFORE_CREATE, BEFORE_SIGN_IN, Client, Hooks, record_of
@@ -106,7 +106,13 @@ class AuthContext:
         return await self.database.read(lambda tx: project_config.load(tx, scope, self.options))
 
     async def create(
-        self, scope: Scope, values: Mapping[str, Any], method: str, client: Client
+        self,
+        scope: Scope,
+        values: Mapping[str, Any],
+        method: str,
+        client: Client,
+        *,
+        identity: Identity | None = None,
     ) -> Account:
         """A new account, if sign-up is open and no blocking function minds.
 
@@ -130,7 +136,12 @@ class AuthContext:
             client=client,
         )
         wanted |= verdict.columns
-        return await self.write(lambda tx: accounts.insert(tx, scope, self.now_ms(), **wanted))
+
+        def unit(tx: Tx) -> Account:
+            created = accounts.insert(tx, scope, self.now_ms(), **wanted)
+            return created if identity is None else accounts.link(tx, created, identity)
+
+        return await self.write(unit)
 
     def _check_new(self, tx: Tx, scope: Scope, values: Mapping[str, Any], client: Client) -> None:
         accounts.check_free(tx, scope, None, values)

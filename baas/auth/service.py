@@ -24,11 +24,14 @@ from baas.auth.context import (
     tenant_of,
 )
 from baas.auth.errors import AuthError
+from baas.auth.federated import Federated
 from baas.auth.hooks import NO_CLIENT, Client
 from baas.auth.messages import NoSender, Outbox, Sender
 from baas.auth.options import AuthOptions, Scope
 from baas.auth.outgoing import Outgoing, ThreadedOutgoing
+from baas.auth.phone import PhoneCodes, PhoneSignIn
 from baas.auth.project_config import ProjectConfig
+from baas.auth.second_factor import SecondFactors
 from baas.auth.secret_box import SecretBox
 from baas.auth.service_accounts import ServiceAccounts
 from baas.db.unit import Database, Tx
@@ -81,6 +84,10 @@ class AuthService:
         self.configs = Configs(self.context)
         self.codes = ActionCodes(self.context)
         self.service_accounts = ServiceAccounts(self.context)
+        self.federated = Federated(self.context)
+        self.phone_codes = PhoneCodes(self.context)
+        self.phone = PhoneSignIn(self.context, self.phone_codes)
+        self.second_factors = SecondFactors(self.context, self.phone_codes)
 
     def close(self) -> None:
         """Stop the threads. The database is the caller's."""
