@@ -30,7 +30,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from starlette.applications import Starlette
+from starlette.routing import Router
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import broadcast, serve
 
@@ -93,7 +93,7 @@ async def serve_homefire() -> None:
         options = WebSocketOptions(max_frames=10_000_000, max_commits=100_000)
         surface = WebSocketSurface(documents, realtime, authenticate, options)
         config = uvicorn.Config(
-            Starlette(routes=surface.routes()),
+            Router(surface.routes()),  # as the server has it
             ws=FrameSharingProtocol,
             lifespan="off",
             log_config=None,

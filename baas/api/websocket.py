@@ -199,6 +199,8 @@ class _Connection:
         self._stream = surface.realtime.open(database, principal)
         raw: RawFrames | None = scope.get("extensions", {}).get(EXTENSION)
         self._sender: Sender
+        if raw is not None:
+            raw.forget_handshake()
         if raw is not None and not raw.compressed:
             self._sender = RawSender(raw, options.slow_seconds, self.end)
         else:

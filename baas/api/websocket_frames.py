@@ -56,6 +56,12 @@ class RawFrames:
         """Wait until the transport takes more, or is gone."""
         await self._protocol.writable.wait()
 
+    def forget_handshake(self) -> None:
+        """Drop the request's headers, which an idle connection would keep in memory for good."""
+        protocol = self._protocol
+        protocol.scope["headers"] = []
+        protocol.request = protocol.response = None  # type: ignore[assignment]
+
     def abort(self) -> None:
         """Cut the connection without ceremony."""
         self._protocol.transport.abort()

@@ -15,7 +15,6 @@ the reader can take more, for the next batch of messages. What it guarantees, in
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -114,7 +113,7 @@ class StreamState:
         self._restart = restart
         self._finished = finished
         self.targets: dict[int, WatchTarget] = {}
-        self._outbox: deque[ListenResponse | Backlog] = deque()
+        self._outbox: list[ListenResponse | Backlog] = []
         self._pending: list[tuple[WatchTarget, ViewDelta]] = []
         self._pending_bytes = 0
         self._merged: Merged | None = None
@@ -275,21 +274,21 @@ class StreamState:
 
     def _drain(self, responses: list[ListenResponse]) -> bool:
         """Move answers and first results out; answers whether all of them went."""
-        room = self._options.batch_bytes
+        room: int | None = self._options.batch_bytes
         outbox = self._outbox
-        while outbox:
-            entry = outbox[0]
+        gone = 0
+        for entry in outbox:
             if not isinstance(entry, Backlog):
                 responses.append(entry)
             elif not entry.stale:
-                if entry.target.holds or room <= 0:
-                    return False
-                left = entry.fill(responses, room)
-                if left is None:
-                    return False
-                room = left
-            outbox.popleft()
-        return True
+                if entry.target.holds or room is None or room <= 0:
+                    break
+                room = entry.fill(responses, room)
+                if room is None:
+                    break
+            gone += 1
+        del outbox[:gone]
+        return not outbox
 
     def _take_shared(self) -> Batch | None:
         """The batch that all streams with the same to tell have in common."""
