@@ -38,6 +38,7 @@ from rules.runtime import LIMIT_MESSAGE, Compiled, Runtime, Thunk
 from rules.scopes import NAMESPACES, FunctionInfo, Scope
 from rules.types import Abstract, Path, Value, type_name
 from rules.types.equality import equal
+from rules.types.limits import MAX_SEGMENTS
 
 _OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
     "+": add,
@@ -578,6 +579,8 @@ def _path_of(parts: tuple[str | Compiled, ...]) -> Compiled:
                 raise UnprovableError("The query does not pin a segment of the path.")
             else:
                 segments.append(to_string(value))
+            if len(segments) > MAX_SEGMENTS:
+                raise EvaluationError("The path is too long.")
         return Path(tuple(segments))
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 
 from rules import tree
 from rules.decision import Outcome, Reason
@@ -12,6 +13,8 @@ from rules.source import Source, Span
 from rules.types import Abstract, MapDiff, PartialMap, Path, Set, Value, is_list, is_map
 
 _MAX_RENDERED = 200
+_MAX_SHOWN = 20
+_MAX_TEXT = 1000
 
 
 class Recorder:
@@ -105,16 +108,18 @@ def outcome_of(error: EvaluationError | None, value: Value) -> Outcome:
     return "true" if value is True else "false"
 
 
-def plain(value: Value, depth: int = 8) -> Value:
+def plain(value: Value, depth: int = 4) -> Value:
     """A value as JSON: for reports and messages, not for reading back."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if isinstance(value, str):
+        return value[:_MAX_TEXT]
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else str(value)
     if depth == 0:
         return "…"
     if isinstance(value, bytes):
-        return value.hex()
+        return value[:_MAX_TEXT].hex()
     if type(value) is PartialMap:
         return {
             **{key: plain(item, depth - 1) for key, item in value.children.items()},
@@ -123,13 +128,13 @@ def plain(value: Value, depth: int = 8) -> Value:
     if type(value) is Abstract:
         return f"<{value.kind or 'any'} known in part>"
     if type(value) is Set:
-        return [plain(item, depth - 1) for item in value.values]
+        return [plain(item, depth - 1) for item in value.values[:_MAX_SHOWN]]
     if type(value) is MapDiff:
         return "<map diff>"
     if is_map(value):
-        return {key: plain(value[key], depth - 1) for key in value}
+        return {key: plain(value[key], depth - 1) for key in islice(value, _MAX_SHOWN)}
     if not isinstance(value, Path) and hasattr(value, "__len__") and is_list(value):
-        return [plain(item, depth - 1) for item in value]
+        return [plain(item, depth - 1) for item in islice(value, _MAX_SHOWN)]
     return str(value)
 
 

@@ -196,7 +196,7 @@ def _narrow(known: Abstract, one: FieldFilter) -> Abstract:
     if one.op == "is-nan":
         return _with(known, kind="number")
     if one.op == "is-not-nan":
-        return _with(known, is_nan_free=True)
+        return _with(known, is_nan_free=True, excluded=(*known.excluded, None))
     excluded = [None]
     if one.op == "!=":
         excluded.append(one.value)
@@ -206,8 +206,11 @@ def _narrow(known: Abstract, one: FieldFilter) -> Abstract:
 
 
 def _narrow_range(known: Abstract, op: str, value: Value) -> Abstract:
-    """A range filter matches values of one kind only. A kind that contradicts an earlier one changes
-    nothing: no document matches both, and what was known stays true of all of them."""
+    """A range filter matches values of one kind only, and never NaN.
+
+    A kind that contradicts an earlier one changes nothing: no document matches both, and what was
+    known stays true of all of them.
+    """
     name = type_name(value)
     kind = "number" if name in ("int", "float") else name
     if value != value or (known.kind is not None and known.kind != kind):
@@ -218,9 +221,9 @@ def _narrow_range(known: Abstract, op: str, value: Value) -> Abstract:
         return _with(known, kind=kind, excluded=excluded)
     if op.startswith(">"):
         low = bound if known.low is None else max(known.low, bound, key=_low_order)
-        return _with(known, kind=kind, low=low, excluded=excluded)
+        return _with(known, kind=kind, low=low, excluded=excluded, is_nan_free=True)
     high = bound if known.high is None else min(known.high, bound, key=_high_order)
-    return _with(known, kind=kind, high=high, excluded=excluded)
+    return _with(known, kind=kind, high=high, excluded=excluded, is_nan_free=True)
 
 
 def _low_order(bound: Bound) -> tuple[Value, bool]:

@@ -24,6 +24,7 @@ from rules.types import (
     is_map,
     type_name,
 )
+from rules.types.limits import check_items, check_text
 
 _WHITESPACE = "".join(map(chr, range(0x21)))
 _UPPER = {ord(c): c.upper() for c in "abcdefghijklmnopqrstuvwxyz"}
@@ -54,6 +55,7 @@ def _split(text: str, pattern: str) -> Value:
 
 
 def _replace(text: str, pattern: str, template: str) -> Value:
+    check_text(len(text) + (len(text) + 1) * len(template))
     return _on_text(lambda: _pattern(pattern).replace(text, template))
 
 
@@ -88,7 +90,24 @@ def _every(items: Sequence[Value], test: Callable[[Value], bool]) -> bool:
 
 
 def _join(items: Sequence[Value], separator: str) -> str:
-    return separator.join(to_string(item) for item in items)
+    parts = [to_string(item) for item in items]
+    check_text(sum(map(len, parts)) + len(parts) * len(separator))
+    return separator.join(parts)
+
+
+def _concat(left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
+    check_items(len(left) + len(right))
+    return [*left, *right]
+
+
+def _hex(value: bytes) -> str:
+    check_text(2 * len(value))
+    return value.hex().upper()
+
+
+def _base64(value: bytes) -> str:
+    check_text(2 * len(value))
+    return base64.urlsafe_b64encode(value).decode("ascii")
 
 
 def _get(value: Mapping[str, Value], key: str, default: Value) -> Value:
@@ -144,15 +163,15 @@ METHODS: dict[str, dict[str, tuple[Overload, ...]]] = {
     },
     "bytes": {
         "size": _one(len),
-        "toBase64": _one(lambda b: base64.urlsafe_b64encode(b).decode("ascii")),
-        "toHexString": _one(lambda b: b.hex().upper()),
+        "toBase64": _one(_base64),
+        "toHexString": _one(_hex),
     },
     "list": {
         "size": _one(len),
         "hasAll": _one(_has_all, "list"),
         "hasAny": _one(_has_any, "list"),
         "hasOnly": _one(_has_only, "list"),
-        "concat": _one(lambda a, b: [*a, *b], "list"),
+        "concat": _one(_concat, "list"),
         "removeAll": _one(lambda a, b: [x for x in a if not list_contains(b, x)], "list"),
         "join": _one(_join, "string"),
         "toSet": _one(Set),

@@ -22,6 +22,7 @@ from rules.types import (
 )
 from rules.types.duration import checked_duration
 from rules.types.equality import equal_inside, utf16_key
+from rules.types.limits import Steps, check_text
 from rules.types.values import INT64_MAX, INT64_MIN
 
 _ARITHMETIC_EXPECTED = {
@@ -63,6 +64,7 @@ def add(left: Value, right: Value) -> Value:
     if kind is int and other is int:
         return _int64(left + right)
     if kind is str and other is str:
+        check_text(len(left) + len(right))
         return left + right
     if _are_numbers(left, right):
         return float(left) + float(right)
@@ -202,9 +204,10 @@ def _bad_key(item: Value) -> NoReturn:
 def list_contains(holder: Sequence[Value], item: Value) -> bool:
     """Element equality; ints and floats differ here. A pending unknown only counts if nothing matches."""
     unsure: UnprovableError | None = None
+    steps = None if type(item) is str else Steps()
     for one in holder:
         try:
-            if equal_inside(item, one):
+            if equal_inside(item, one, steps):
                 return True
         except UnprovableError as error:
             unsure = error

@@ -97,7 +97,6 @@ class Abstract:
         ):
             return True
         high = self.high
-        # NaN sorts first, so a number without a lower bound may be NaN; for it every comparison is false too.
         if (
             high is not None
             and _comparable(self.kind, high.value)
@@ -126,7 +125,7 @@ class Abstract:
         return None
 
     def _may_be_nan(self) -> bool:
-        return self.kind == "number" and self.low is None and not self.is_nan_free
+        return self.kind == "number" and not self.is_nan_free
 
     def holds(self, value: Value) -> bool:
         """`value in self` for a list. Raises UnprovableError unless the query says so."""

@@ -8,11 +8,12 @@ rounded to a float first.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rules.errors import UnprovableError
 from rules.types.abstract import Abstract, PartialMap
+from rules.types.limits import Steps
 
 if TYPE_CHECKING:
     from rules.types.values import Value
@@ -45,7 +46,7 @@ def abstract_equal(left: Abstract, right: Value) -> bool:
     return verdict
 
 
-def equal_inside(left: Value, right: Value) -> bool:
+def equal_inside(left: Value, right: Value, steps: Steps | None = None) -> bool:
     """Equality within containers: int and float are never equal."""
     kind = type(left)
     if kind is Abstract or type(right) is Abstract:
@@ -53,34 +54,35 @@ def equal_inside(left: Value, right: Value) -> bool:
     if kind is PartialMap or type(right) is PartialMap:
         return _partial_equal(left, right)
     if kind is dict or isinstance(left, Mapping):
-        return isinstance(right, Mapping) and _maps_equal(left, right)
+        return isinstance(right, Mapping) and _maps_equal(left, right, steps or Steps())
     if kind is str or kind is bytes or not isinstance(left, Sequence):
         return type(right) is kind and bool(left == right)
-    return _is_sequence(right) and _lists_equal(left, right)
+    return _is_sequence(right) and _lists_equal(left, right, steps or Steps())
 
 
 def _is_sequence(value: Value) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _lists_equal(left: Sequence[Value], right: Sequence[Value]) -> bool:
+def _lists_equal(left: Sequence[Value], right: Sequence[Value], steps: Steps) -> bool:
     if len(left) != len(right):
         return False
-    return _all_equal(zip(left, right, strict=True))
+    return _all_equal(zip(left, right, strict=True), steps)
 
 
-def _maps_equal(left: Mapping[str, Value], right: Mapping[str, Value]) -> bool:
+def _maps_equal(left: Mapping[str, Value], right: Mapping[str, Value], steps: Steps) -> bool:
     if len(left) != len(right) or any(key not in right for key in left):
         return False
-    return _all_equal((left[key], right[key]) for key in left)
+    return _all_equal(((left[key], right[key]) for key in left), steps)
 
 
-def _all_equal(pairs: Any) -> bool:
+def _all_equal(pairs: Iterable[tuple[Value, Value]], steps: Steps) -> bool:
     """False as soon as one known pair differs, even beside pairs that the query leaves open."""
     unsure: UnprovableError | None = None
     for one, other in pairs:
+        steps.take()
         try:
-            if not (equal_inside(one, other) and _same_zero(one, other)):
+            if not (equal_inside(one, other, steps) and _same_zero(one, other)):
                 return False
         except UnprovableError as error:
             unsure = error
@@ -114,7 +116,7 @@ def _partial_equal(left: Value, right: Value) -> bool:
     raise UnprovableError("The query does not pin the compared map.")
 
 
-def loose_key(value: Value) -> object:
+def loose_key(value: Value, steps: Steps | None = None) -> object:
     """A hashable that is equal exactly for values that a set takes as one."""
     kind = type(value)
     if kind is str:
@@ -127,10 +129,12 @@ def loose_key(value: Value) -> object:
         return ("null",)
     if kind is Abstract or kind is PartialMap:
         raise UnprovableError("The query does not pin the compared value.")
+    steps = steps or Steps()
+    steps.take()
     if isinstance(value, Mapping):
-        return ("map", frozenset((key, loose_key(value[key])) for key in value))
+        return ("map", frozenset((key, loose_key(value[key], steps)) for key in value))
     if _is_sequence(value):
-        return ("list", tuple(loose_key(item) for item in value))
+        return ("list", tuple(loose_key(item, steps) for item in value))
     return (kind.__name__, value)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from rules.errors import EvaluationError
+from rules.types.limits import MAX_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Path:
                 filled.append(part)
                 continue
             filled.extend(_bound(values[found[0]], rest=found[1]))
+            if len(filled) > MAX_SEGMENTS:
+                raise EvaluationError("The path is too long.")
         return Path(tuple(filled), (*self.names, *values.items()), open_left)
 
     def segment(self, index: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rules.types.equality import loose_key
+from rules.types.limits import Steps
 
 if TYPE_CHECKING:
     from rules.types.values import Value
@@ -22,8 +23,9 @@ class Set:
 
     def __init__(self, values: Iterable[Value] = ()) -> None:
         self._items: dict[object, Value] = {}
+        steps = Steps()
         for value in values:
-            self._items.setdefault(loose_key(value), value)
+            self._items.setdefault(loose_key(value, steps), value)
 
     @classmethod
     def _of(cls, items: dict[object, Value]) -> Set:

@@ -73,6 +73,8 @@ ROWS: list[tuple[int, str, list[Any], dict[str, Any], bool]] = [
     (23, AGE, [where("age", ">=", 10)], {}, False),
     (23, AGE, [where("age", "<", 30)], {}, False),
     (23, AGE, [], {}, False),
+    (23, "resource.data.age < 30", [where("age", "<", 30)], {}, True),
+    (23, "resource.data.age < 30", [where("age", "<=", 30)], {}, False),
     (24, MEMBER, [where("members", "array-contains", "u1")], {}, True),
     (25, MEMBER, [where("members", "array-contains-any", ["u1"])], {}, True),
     (25, MEMBER, [where("members", "array-contains-any", ["u1", "u2"])], {}, False),

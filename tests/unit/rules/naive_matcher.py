@@ -39,7 +39,7 @@ def _field_matches(one: FieldFilter, value: Any) -> bool:
     if op == "is-nan":
         return is_nan(value)
     if op == "is-not-nan":
-        return not is_nan(value)
+        return value is not None and not is_nan(value)
     if op == "==":
         return same(value, wanted)
     if op == "in":
@@ -52,20 +52,20 @@ def _field_matches(one: FieldFilter, value: Any) -> bool:
         return isinstance(value, list) and any(same(item, wanted) for item in value)
     if op == "array-contains-any":
         return isinstance(value, list) and any(same(i, w) for i in value for w in wanted)
+    if is_nan(value) or is_nan(wanted):
+        return False
     return kind(value) == kind(wanted) and _in_order(op, value, wanted)
 
 
 def _in_order(op: str, value: Any, wanted: Any) -> bool:
-    """The store's order within one kind; NaN is the least number."""
+    """The store's order within one kind. NaN is in no range."""
     left, right = sort_key(value), sort_key(wanted)
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op]
 
 
 def sort_key(value: Any) -> Any:
-    if is_nan(value):
-        return (0, 0)
     if kind(value) == "number":
-        return (1, value)
+        return value
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, Timestamp):
