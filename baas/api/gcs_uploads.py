@@ -29,7 +29,7 @@ from baas.storage.resumable import FINAL, ResumableUploads
 from baas.storage.service import StorageService
 from baas.storage.settings_input import read_hashes, read_settings
 
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18}|\*)|\*)/(\d{1,18}|\*)", re.ASCII)
 
 
 class GcsUploads:
@@ -153,7 +153,7 @@ class GcsUploads:
                 start,
                 body_stream(request),
                 total=total,
-                finalize=start is None or (end is not None and total == end + 1),
+                finalize=end is None or total == end + 1,
                 length=length,
             )
         if upload.result is not None:
@@ -180,7 +180,8 @@ def read_upload_settings(
 
 
 def _content_range(header: str | None) -> tuple[int | None, int | None, int | None]:
-    """(first, last, total) of a Content-Range; ``None`` for what it does not say.
+    """(first, last, total) of a Content-Range; ``None`` for what it does not say. A last byte ``*`` means
+    that this body brings all that is left.
 
     Raises:
         InvalidArgument: it is none.
@@ -194,6 +195,8 @@ def _content_range(header: str | None) -> tuple[int | None, int | None, int | No
     whole = None if total == "*" else int(total)
     if first is None:
         return None, None, whole
+    if last == "*":  # up to the end of this body, which is the object's
+        return int(first), None, whole
     if int(last) < int(first) or (whole is not None and int(last) >= whole):
         raise InvalidArgument("Content-Range has its last byte before the first, or after the end.")
     return int(first), int(last), whole
