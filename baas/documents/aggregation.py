@@ -55,6 +55,11 @@ def enough(aggregations: Sequence[Aggregation]) -> int | None:
     return max(known) if only_counts(aggregations) and len(known) == len(bounds) else None
 
 
+def counted(aggregations: Sequence[Aggregation], count: int) -> dict[str, Value]:
+    """Counts, where the number of results is known."""
+    return {aggregation.alias: _value(aggregation, {}, count) for aggregation in aggregations}
+
+
 def aggregate(
     documents: Iterable[Document], aggregations: Sequence[Aggregation]
 ) -> dict[str, Value]:

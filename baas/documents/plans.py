@@ -40,6 +40,10 @@ class Plan(ABC):
     def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
         """The candidates, as the rows are now: what changed since the version read is not undone."""
 
+    def count(self, reader: Reader, most: int, examined: Examined) -> int | None:
+        """How many candidates there are, at most ``most``, without fetching them; ``None``: unknown."""
+        return None
+
     @abstractmethod
     def describe(self) -> Mapping[str, Any]:
         """The plan as a member of ``planSummary.indexesUsed``."""
@@ -88,6 +92,26 @@ class ByName(Plan):
             for document in self._scan(reader, collection, examined)
         )
 
+    def count(self, reader: Reader, most: int, examined: Examined) -> int | None:
+        """See :meth:`Plan.count`."""
+        if self.group:
+            collections = list(reader.group(self.collection_id, self.parent))
+        else:
+            collection = reader.collection((*self.parent, self.collection_id))
+            collections = [] if collection is None else [collection]
+        total = 0
+        for entry in collections:
+            keys = _after_prefix(self._forward(), entry.prefix)
+            if keys is not None and total < most:
+                total += reader.count(
+                    "documents", ("collection_key", "id_key"), entry.key, keys, most - total
+                )
+        examined.entries += total
+        return total
+
+    def _forward(self) -> Stretch:
+        return self.stretch.inverted() if self.reverse else self.stretch
+
     def describe(self) -> Mapping[str, Any]:
         scope = "Collection Group" if self.group else "Collection"
         direction = "DESC" if self.reverse else "ASC"
@@ -102,8 +126,7 @@ class ByName(Plan):
     def _keyed(
         self, reader: Reader, collection: CollectionEntry, examined: Examined
     ) -> Iterator[tuple[bytes, Document]]:
-        stretch = self.stretch.inverted() if self.reverse else self.stretch
-        keys = _after_prefix(stretch, collection.prefix)
+        keys = _after_prefix(self._forward(), collection.prefix)
         if keys is None:
             return
         low, high = keys
@@ -114,7 +137,7 @@ class ByName(Plan):
             f" ORDER BY id_key{' DESC' if self.reverse else ''}"
         )
         params = (collection.key, low) if high is None else (collection.key, low, high)
-        for row in reader.tx.iterate(sql, params):
+        for row in reader.rows(sql, params):
             examined.documents += 1
             yield row[5], document_of(reader.database, collection, row)
 
@@ -183,11 +206,20 @@ class IndexScan(Plan):
         collection = None if self.collection is None else reader.collection(self.collection)
         sql = _SCANS[self.reverse, high is not None]
         params = (self.index.id, low) if high is None else (self.index.id, low, high)
-        for row in reader.tx.iterate(sql, params):
+        for row in reader.rows(sql, params):
             examined.entries += 1
             examined.documents += 1
             entry = collection or reader.collection_by_key(row[5])
             yield document_of(reader.database, entry, row)
+
+    def count(self, reader: Reader, most: int, examined: Examined) -> int | None:
+        """See :meth:`Plan.count`."""
+        keys = self.keys(reader)
+        if keys is None:
+            return 0
+        total = reader.count("index_entries", ("index_id", "key"), self.index.id, keys, most)
+        examined.entries += total
+        return total
 
     def keys(self, reader: Reader) -> tuple[bytes, bytes | None] | None:
         """The stretch as bounds of entry keys; ``None`` if nothing can be there."""

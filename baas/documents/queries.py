@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from baas.documents.aggregation import aggregate, enough
+from baas.documents.aggregation import aggregate, counted, enough, only_counts
 from baas.documents.nearest import nearest
 from baas.documents.reader import Reader
 from baas.documents.results import ExplainMetrics
@@ -14,6 +14,8 @@ from baas.documents.scan import Scan, run_scan
 from baas.model.document import Document
 from baas.model.query import Aggregation, Query
 from baas.model.values import Value
+
+_NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,18 @@ def run_aggregation(
     if bound is not None:
         limit = canonical.limit
         canonical = replace(canonical, limit=bound if limit is None else min(limit, bound))
+    if only_counts(aggregations) and canonical.find_nearest is None:
+        scan = Scan(reader, canonical, wanted(canonical))
+        most = wanted(canonical)
+        count = scan.count(_NO_LIMIT if most is None else most)
+        if count is not None:
+            values = counted(aggregations, max(0, count - canonical.offset))
+            outcome = Outcome([], 0, scan, time.perf_counter() - began, count)
+            return values, replace(analyzed(outcome, outcome.seconds), results_returned=1), outcome
     outcome = run(reader, canonical)
     values = aggregate(outcome.documents, aggregations)
-    return (
-        values,
-        replace(analyzed(outcome, time.perf_counter() - began), results_returned=1),
-        outcome,
-    )
+    metrics = analyzed(outcome, time.perf_counter() - began)
+    return values, replace(metrics, results_returned=1), outcome
 
 
 def wanted(canonical: Query) -> int | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from baas.db.unit import Tx
 from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
 from baas.documents.change_feed import NO_EPOCH, changes_since
 from baas.documents.history import documents_before, state_at
 from baas.documents.indexes import Index, IndexCatalogue
-from baas.documents.records import find_row, id_key, make_document
+from baas.documents.records import Row, find_row, id_key, make_document
 from baas.errors import FailedPrecondition, InvalidArgument
 from baas.model.change import CommitChanges
 from baas.model.document import Document
@@ -57,6 +58,41 @@ class Reader:
                 f"{self.oldest.to_datetime().isoformat()}."
             )
         self._overlay: dict[DocumentName, Document | None] | None = None
+        self._open: list[Any] = []
+
+    def rows(self, sql: str, params: Sequence[Any]) -> Iterator[Row]:
+        """Rows as they are found, for scans that may stop early."""
+        cursor = iter(self.tx.iterate(sql, params))
+        self._open.append(cursor)
+        return cursor
+
+    def count(
+        self,
+        table: str,
+        columns: tuple[str, str],
+        owner: int,
+        keys: tuple[bytes, bytes | None],
+        most: int,
+    ) -> int:
+        """How many rows of one owner have a key within bounds, counted up to ``most``.
+
+        ``table`` and ``columns`` (the owner's and the key's) are names from this room's own code.
+        """
+        low, high = keys
+        bound = "" if high is None else f" AND {columns[1]} < ?"
+        row = self.tx.one(
+            f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {columns[0]} = ?"
+            f" AND {columns[1]} >= ?{bound} LIMIT ?)",
+            (owner, low, *(() if high is None else (high,)), most),
+        )
+        return 0 if row is None else int(row[0])
+
+    def close(self) -> None:
+        """End scans that stopped early, or failed: an open one would hold its version of the file."""
+        for cursor in self._open:
+            if hasattr(cursor, "close"):
+                cursor.close()
+        self._open.clear()
 
     @property
     def epoch(self) -> bytes:

@@ -43,8 +43,14 @@ def make_document(
 
 def document_of(database: DatabaseId, collection: CollectionEntry, row: Row) -> Document:
     """The document of a row with :data:`COLUMNS`."""
-    name = DocumentName(database, (*collection.segments, row[1]))
-    return make_document(name, row[2], row[3], row[4])
+    _, document_id, fields, create_time, update_time, *_ = row
+    return Document(
+        DocumentName(database, (*collection.segments, document_id)),
+        Timestamp(create_time),
+        Timestamp(update_time),
+        encoded=fields,
+        decode=decode_fields,
+    )
 
 
 def encoded_fields(document: Document) -> bytes:

@@ -6,10 +6,9 @@ plan's stream, and put in as they were.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from baas.documents.bounds import END, Cut, Stretch
@@ -76,6 +75,12 @@ class Scan:
         merged = heapq.merge(*sources, key=key)
         return (next(group) for _, group in itertools.groupby(merged, key=key))
 
+    def count(self, most: int) -> int | None:
+        """How many results there are, at most ``most``, if that can be told without fetching them."""
+        if len(self.plans) != 1 or not self.plans[0].exact or self._reader.is_past:
+            return None
+        return self.plans[0].count(self._reader, most, self.examined)
+
     def _checked(self, plan: Plan) -> Iterator[Document]:
         """The plan's candidates that are results, at the version read."""
         source = plan.run(self._reader, self.examined)
@@ -107,10 +112,6 @@ class Scan:
 
 def run_scan(scan: Scan, offset: int, limit: int | None) -> tuple[list[Document], int]:
     """The documents after an offset, up to a limit, and how many the offset passed."""
-    with contextlib.closing(_generator(scan.documents())) as documents:
-        skipped = sum(1 for _ in itertools.islice(documents, offset)) if offset else 0
-        return list(itertools.islice(documents, limit)), skipped
-
-
-def _generator(documents: Iterator[Document]) -> Generator[Document, None, None]:
-    yield from documents
+    documents = scan.documents()
+    skipped = sum(1 for _ in itertools.islice(documents, offset)) if offset else 0
+    return list(itertools.islice(documents, limit)), skipped

@@ -45,9 +45,15 @@ class VersionedReads:
         self, database: DatabaseId, unit: Callable[[Reader], T], version: Timestamp | None = None
     ) -> T:
         """Run a unit over a version, by default the latest."""
-        return await self._database.read(
-            lambda tx: unit(Reader(tx, self._catalogue, self._indexes, database, version))
-        )
+
+        def run(tx: Tx) -> T:
+            reader = Reader(tx, self._catalogue, self._indexes, database, version)
+            try:
+                return unit(reader)
+            finally:
+                reader.close()
+
+        return await self._database.read(run)
 
     async def begin(
         self, database: DatabaseId, options: TransactionOptions, principal: Principal
@@ -88,7 +94,10 @@ class VersionedReads:
 
         def run(tx: Tx) -> tuple[T, Timestamp]:
             reader = Reader(tx, self._catalogue, self._indexes, database, at)
-            return unit(reader), reader.version
+            try:
+                return unit(reader), reader.version
+            finally:
+                reader.close()
 
         try:
             value, version = await self._database.read(run)

@@ -30,6 +30,8 @@ from baas.model.document import Document
 from baas.model.matching import document_comparator, matches
 from baas.model.paths import DOCUMENT_ID, DatabaseId, DocumentName, FieldPath
 from baas.model.query import (
+    Aggregation,
+    AggregationKind,
     CompositeFilter,
     Consistency,
     Cursor,
@@ -54,6 +56,7 @@ from tests.integration.documents.helpers import OpenAccess
 
 ROUNDS = int(os.environ.get("HOMEFIRE_MODEL_ROUNDS", "12"))
 T = TypeVar("T")
+COUNT = Aggregation("count", AggregationKind.COUNT)
 
 COLLECTIONS = [("c",), ("c", "1", "c"), ("d", "x", "c"), ("d",)]
 IDS = ["1", "2", "a", "b", "__id7__", "é"]
@@ -282,6 +285,9 @@ async def compare(store: DocumentStore, model: Model, query: Query, chance: Chan
         return
     result = await store.run_query(query, OWNER)
     assert whole(result.documents) == whole(expected)
+    if chance.often(0.3):
+        counted = await store.run_aggregation(query, [COUNT], OWNER)
+        assert counted.values == {"count": len(expected)}
     if model.versions and chance.often(0.3):
         version, then = chance.random.choice(model.versions[-6:])
         past = await store.run_query(query, OWNER, consistency=Consistency(read_time=version))

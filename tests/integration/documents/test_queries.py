@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 
 from baas.access.principal import OWNER
+from baas.db.sqlite import SqliteDatabase
+from baas.documents.reader import Reader
+from baas.documents.scan import Scan
 from baas.documents.service import DocumentStore
 from baas.errors import InvalidArgument
+from baas.model.canonical import canonicalize
 from baas.model.query import (
     Aggregation,
     AggregationKind,
@@ -23,6 +28,7 @@ from baas.wire.requests import ExplainOptions
 from tests.integration.documents.helpers import (
     DATABASE,
     Direction,
+    OpenAccess,
     by,
     commit,
     found,
@@ -79,7 +85,8 @@ async def test_up_to_bounds_a_count(store: DocumentStore) -> None:
     )
     assert result.values == {"n": 3}
     assert result.explain is not None
-    assert result.explain.debug_stats["documents_scanned"] == "3"
+    assert result.explain.debug_stats["index_entries_scanned"] == "3"
+    assert result.explain.debug_stats["documents_scanned"] == "0"
 
 
 async def test_aggregations_keep_to_the_limit_of_the_query(store: DocumentStore) -> None:
@@ -215,3 +222,25 @@ async def test_a_limit_stops_the_scan(store: DocumentStore) -> None:
     assert ids(result.documents) == ["099", "098", "097"]
     assert result.explain is not None
     assert result.explain.debug_stats["documents_scanned"] == "3"
+
+
+async def test_a_scan_that_stopped_early_does_not_hold_its_version(
+    database: SqliteDatabase,
+) -> None:
+    """Readers go on to what was acknowledged since, however their last query ended."""
+
+    store = DocumentStore(database, OpenAccess())
+    await commit(store, put("c/a", {"n": 0}), put("c/b"), put("c/c"))
+    for n in range(1, 8):
+        assert await found(store, query("c", limit=1)) == ["a"]
+
+        def fail(reader: Reader) -> None:
+            next(Scan(reader, canonicalize(query("c"))).documents())
+            raise RuntimeError("in the middle of a scan")
+
+        with pytest.raises(RuntimeError):
+            await store.read_at_version(DATABASE, fail)
+        await commit(store, put("c/a", {"n": n}))
+        asked = query("c", where("n", Operator.EQUAL, n))
+        results = await asyncio.gather(*(found(store, asked) for _ in range(4)))
+        assert results == [["a"]] * 4
