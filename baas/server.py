@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Router
@@ -144,7 +144,13 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         if settings.dev:
             routes += _emulator_control(releases, documents, auth, storage)
         routes += gcs_signed.routes(storage, _SigningKeyRing(database))
-        admin = LazyApplication(lambda: _admin(release_store, authenticate))
+
+        def figures() -> Iterator[tuple[str, str, str, float]]:
+            return _figures(database, realtime, webchannel, websocket)
+
+        admin = LazyApplication(
+            lambda: _admin(release_store, figures, authenticate, settings.project)
+        )
         app = Edge(Router(routes, default=admin))
         yield Homefire(app, grpc, streams, webchannel, websocket)
 
@@ -196,10 +202,36 @@ async def _load_deployed_rules(store: ReleaseStore) -> None:
         ) from None
 
 
-def _admin(store: ReleaseStore, authenticate: Authenticate) -> ASGIApp:
+def _admin(
+    store: ReleaseStore,
+    figures: Callable[[], Iterator[tuple[str, str, str, float]]],
+    authenticate: Authenticate,
+    project: str,
+) -> ASGIApp:
     from baas.api import admin  # imported when first asked for: it loads FastAPI
 
-    return admin.application(store, authenticate)
+    return admin.application(store, figures, authenticate, project)
+
+
+def _figures(
+    database: SqliteDatabase,
+    realtime: RealtimeService,
+    webchannel: WebChannel,
+    websocket: WebSocketSurface,
+) -> Iterator[tuple[str, str, str, float]]:
+    """What ``/metrics`` tells."""
+    now = realtime.metrics()
+    writes, reads = database.waiting
+    yield "listen_streams", "gauge", "Open Listen streams.", now.streams
+    yield "listen_targets", "gauge", "Targets that streams have open.", now.targets
+    yield "listen_views", "gauge", "Query views, each shared by its listeners.", now.views
+    yield "listen_pending_bytes", "gauge", "Bytes that readers have not taken.", now.pending_bytes
+    yield "listen_merges", "gauge", "Merges for slow readers, of open streams.", now.merges
+    yield "listen_resets", "gauge", "Resets for slow readers, of open streams.", now.resets
+    yield "websocket_connections", "gauge", "Open WebSockets.", websocket.connections
+    yield "webchannel_sessions", "gauge", "Open WebChannel sessions.", webchannel.sessions
+    yield "database_writes_waiting", "gauge", "Units that wait for the writer.", writes
+    yield "database_reads_waiting", "gauge", "Units that wait for a reader.", reads
 
 
 def _auth(

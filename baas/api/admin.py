@@ -16,7 +16,7 @@ from starlette.responses import Response
 import baas
 from baas.access.principal import Principal
 from baas.access.release_store import ReleaseStore
-from baas.api import rules_rest
+from baas.api import metrics, rules_rest
 from baas.api.edge import render_api_error, render_http_exception
 from baas.api.http import error_response
 from baas.errors import ApiError, InvalidArgument
@@ -24,8 +24,10 @@ from baas.errors import ApiError, InvalidArgument
 Authenticate = Callable[[str | None, str], Awaitable[Principal]]
 
 
-def application(store: ReleaseStore, authenticate: Authenticate) -> FastAPI:
-    """The application; ``/openapi.json`` describes it."""
+def application(
+    store: ReleaseStore, figures: metrics.Figures, authenticate: Authenticate, project: str
+) -> FastAPI:
+    """The application; ``/openapi.json`` describes it. ``project`` is the default project."""
     app = FastAPI(
         title="Homefire",
         version=baas.__version__,
@@ -36,6 +38,7 @@ def application(store: ReleaseStore, authenticate: Authenticate) -> FastAPI:
     routers: list[APIRouter] = [
         rules_rest.router(store, authenticate),
         rules_rest.testing_router(authenticate),
+        metrics.router(figures, authenticate, project),
     ]
     for router in routers:
         app.include_router(router)

@@ -21,6 +21,7 @@ from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
 from baas.documents.service import DocumentStore
 from baas.errors import InvalidArgument, NotFound, Unimplemented
+from baas.model.document import Document
 from baas.model.ids import new_document_id
 from baas.model.paths import DocumentName, check_segment
 from baas.model.query import Consistency
@@ -199,7 +200,10 @@ class FirestoreRest:
         write = Write(
             WriteKind.UPDATE, name, parsed.fields, precondition=Precondition(exists=False)
         )
-        return await self._write_one(call, write)
+        result = await self._store.commit(Commit(name.database, (write,)), call.principal)
+        now = result.commit_time
+        created = Document(name, now, now, fields=parsed.fields)
+        return json_codec.document_to_json_bytes(created, call.mask("mask"))
 
     async def _patch(self, call: _Call) -> bytes:
         parsed = json_codec.parse_document(call.json(), database=call.address.database)

@@ -237,6 +237,11 @@ class SqliteDatabase:
         queue.append(job)
         return job
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Units that wait for the writer, and for a reader."""
+        return len(self._writes), len(self._reads)
+
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
         """See :meth:`baas.db.unit.Database.snapshot`."""
