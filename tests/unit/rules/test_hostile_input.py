@@ -129,7 +129,7 @@ GROWTH = [
         "x.size() > 0 && x.join('').size() < 0",
     ),
     ("'x'", "x.replace('x', 'xxxxxxxx')", "x.size() > 0"),
-    ("'x'", "x.toUtf8().toHexString()", "x.size() > 0"),
+    ("'x'", "(x + x).toUtf8().toHexString()", "x.size() > 0"),
     ("/a/b", "/$(x)/$(x)/$(x)", "x == x"),
 ]
 
