@@ -1,7 +1,8 @@
 """Count, sum and average over the results of a query.
 
 Source: ``listen-and-write`` §5 "RunAggregationQuery", and Firestore's documented rules: what is no number is
-left out of sums and averages, a sum of integers is an integer unless it overflows, NaN makes NaN.
+left out of sums and averages, a sum of integers is an integer unless it overflows, NaN makes NaN. Documents
+without one of the aggregated fields are left out of all of it, counts included.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from baas.errors import InvalidArgument
 from baas.model.canonical import check_field_path
 from baas.model.document import Document
-from baas.model.field_access import get_field
+from baas.model.field_access import MISSING, get_field
 from baas.model.limits import MAX_AGGREGATIONS
 from baas.model.paths import FieldPath
 from baas.model.query import Aggregation, AggregationKind
@@ -70,9 +71,12 @@ def aggregate(
     totals = {path: _Total() for path in paths}
     count = 0
     for document in documents:
+        values = [get_field(document.fields, path) for path in totals]
+        if MISSING in values:
+            continue
         count += 1
-        for path, total in totals.items():
-            total.add(get_field(document.fields, path))
+        for total, value in zip(totals.values(), values, strict=True):
+            total.add(value)
     return {aggregation.alias: _value(aggregation, totals, count) for aggregation in aggregations}
 
 

@@ -1,6 +1,7 @@
 """Nearest neighbours: an exact search among the documents that the filters leave.
 
-Every one of them is looked at. Documents whose field is no vector of the query's dimension are left out.
+Every one of them is looked at. Documents whose field is no vector of the query's dimension are left out; those
+at a distance that is no number come last, and are beyond every threshold (as Google's emulator has it).
 Source: ``google.firestore.v1.StructuredQuery.FindNearest``.
 """
 
@@ -35,9 +36,10 @@ def nearest(documents: Iterable[Document], canonical: Query) -> list[Document]:
         if not isinstance(value, Vector) or len(value.components) != len(query_vector):
             continue
         distance = distance_to(value.components, query_vector)
-        if distance is None or not _within(asked, distance):
+        if not _within(asked, distance):
             continue
-        found.append((sign * distance, encode_path(document.name.segments), distance, document))
+        rank = math.inf if math.isnan(distance) else sign * distance
+        found.append((rank, encode_path(document.name.segments), distance, document))
     chosen = heapq.nsmallest(asked.limit, found, key=lambda entry: entry[:2])
     results = [_with_distance(document, asked, distance) for _, _, distance, document in chosen]
     end = None if canonical.limit is None else canonical.offset + canonical.limit
@@ -66,29 +68,25 @@ def _with_distance(document: Document, asked: FindNearest, distance: float) -> D
     )
 
 
-def _euclidean(a: Sequence[float], b: Sequence[float]) -> float | None:
-    return _number(math.dist(a, b))
+def _euclidean(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.dist(a, b)
 
 
-def _cosine(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """1 minus the cosine of the angle; nothing for a vector without a direction."""
+def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    """1 minus the cosine of the angle; NaN for a vector without a direction."""
     lengths = math.hypot(*a) * math.hypot(*b)
-    return _number(1.0 - _product(a, b) / lengths) if lengths else None
+    return 1.0 - _product(a, b) / lengths if lengths else math.nan
 
 
-def _dot_product(a: Sequence[float], b: Sequence[float]) -> float | None:
-    return _number(_product(a, b))
+def _dot_product(a: Sequence[float], b: Sequence[float]) -> float:
+    return _product(a, b)
 
 
 def _product(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def _number(distance: float) -> float | None:
-    return None if math.isnan(distance) else distance
-
-
-_MEASURES: dict[DistanceMeasure, Callable[[Sequence[float], Sequence[float]], float | None]] = {
+_MEASURES: dict[DistanceMeasure, Callable[[Sequence[float], Sequence[float]], float]] = {
     DistanceMeasure.EUCLIDEAN: _euclidean,
     DistanceMeasure.COSINE: _cosine,
     DistanceMeasure.DOT_PRODUCT: _dot_product,

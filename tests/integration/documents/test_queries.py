@@ -77,6 +77,13 @@ async def test_nan_makes_nan(store: DocumentStore) -> None:
     assert math.isnan(values["sum"])
 
 
+async def test_only_documents_with_all_aggregated_fields_count(store: DocumentStore) -> None:
+    await commit(store, put("c/a", {"n": 1, "m": 10}), put("c/b", {"n": 2}), put("c/c", {"m": 5}))
+    other = Aggregation("m", AggregationKind.AVG, ("m",))
+    result = await store.run_aggregation(query("c"), [COUNT, SUM, other], OWNER)
+    assert result.values == {"count": 1, "sum": 1, "m": 10.0}
+
+
 async def test_up_to_bounds_a_count(store: DocumentStore) -> None:
     await commit(store, *(put(f"c/{i}") for i in range(5)))
     bounded = Aggregation("n", AggregationKind.COUNT, up_to=3)
@@ -173,6 +180,15 @@ async def test_a_threshold_and_a_field_for_the_distance(store: DocumentStore) ->
     result = await store.run_query(query("c", find_nearest=asked, select=(("d",),)), OWNER)
     assert ids(result.documents) == ["same", "up"]
     assert result.documents[0].fields == {"d": 0.0}
+
+
+async def test_a_vector_without_direction_is_farthest_by_cosine(store: DocumentStore) -> None:
+    await commit(
+        store, put("c/a", {"v": Vector((0.0, 0.0))}), put("c/b", {"v": Vector((-1.0, 0.0))})
+    )
+    assert await found(store, query("c", find_nearest=near(DistanceMeasure.COSINE))) == ["b", "a"]
+    bounded = near(DistanceMeasure.COSINE, distance_threshold=9.0)
+    assert await found(store, query("c", find_nearest=bounded)) == ["b"]
 
 
 async def test_explain_tells_the_plan_without_running(store: DocumentStore) -> None:
