@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import httpx2
 
 from homefire._transport.messages import HttpRequest, HttpResponse, TransportError
@@ -16,6 +18,7 @@ class HttpTransport:
 
     def __init__(self) -> None:
         self._clients: dict[bool, httpx2.AsyncClient] = {}
+        self._making = threading.Lock()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Carry out one request; raises :class:`TransportError` when there is no answer."""
@@ -50,12 +53,13 @@ class HttpTransport:
     def _client(self, url: str) -> httpx2.AsyncClient:
         # A proxy from the environment is meant for the world outside, not for this machine.
         trust_env = not is_loopback(url)
-        if trust_env not in self._clients:
-            self._clients[trust_env] = httpx2.AsyncClient(
-                trust_env=trust_env,
-                limits=httpx2.Limits(max_connections=100, keepalive_expiry=KEEPALIVE_SECONDS),
-            )
-        return self._clients[trust_env]
+        with self._making:
+            if trust_env not in self._clients:
+                self._clients[trust_env] = httpx2.AsyncClient(
+                    trust_env=trust_env,
+                    limits=httpx2.Limits(max_connections=100, keepalive_expiry=KEEPALIVE_SECONDS),
+                )
+            return self._clients[trust_env]
 
 
 def _origin(url: str) -> str:

@@ -50,6 +50,7 @@ class Firestore:
         return DocumentReference(self, name)
 
     async def _close(self) -> None:
+        self._rest.closed = True
         observers = self.app._token_observers
         if self._listeners.token_changed in observers:
             observers.remove(self._listeners.token_changed)
@@ -171,7 +172,8 @@ def connect_firestore_emulator(
 
 
 async def terminate(firestore: Firestore) -> None:
-    """End all listeners of a database and close its connection."""
+    """End all listeners of a database and close its connection; this object is of no more use."""
+    firestore.app._forget(firestore)
     await firestore._close()
 
 

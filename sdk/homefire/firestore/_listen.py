@@ -105,6 +105,7 @@ async def snapshots(
 def _subscribe(
     reference: DocumentReference | Query, include_metadata_changes: bool
 ) -> Subscription:
+    reference.firestore._rest.check_open()
     if isinstance(reference, DocumentReference):
         target = ListenTarget({"documents": {"documents": [reference._name]}}, (), single=True)
     else:

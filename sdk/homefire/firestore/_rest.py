@@ -24,6 +24,7 @@ class RestClient:
     def __init__(self, app: FirebaseApp, database: str) -> None:
         self.host = app._options.host
         self.token_source: TokenSource | None = None
+        self.closed = False
         self._app = app
         self._database = database
 
@@ -55,7 +56,15 @@ class RestClient:
         source = self.token_source or self._app._token_source
         return None if source is None else await source.get_token(force_refresh)
 
+    def check_open(self) -> None:
+        """Raise ``failed-precondition`` once the database was terminated or its app deleted."""
+        if self.closed:
+            raise FirestoreError(
+                "failed-precondition", "The database was terminated: call get_firestore() anew."
+            )
+
     async def _call(self, parent: str, verb: str, body: Mapping[str, Any]) -> Any:
+        self.check_open()
         token = await self.token()
         try:
             return await self._send(parent, verb, body, token)

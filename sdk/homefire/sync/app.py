@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, TypeVar, cast
@@ -59,6 +60,7 @@ class FirebaseApp:
             transport = self._own_transport = HttpTransport()
         self._transport = transport
         self._services: dict[tuple[str, str], Service] = {}
+        self._making = threading.Lock()
         self._token_source: TokenSource | None = None
         self._token_observers: list[Callable[[], None]] = []
         self._deleted = False
@@ -89,9 +91,16 @@ class FirebaseApp:
             raise AppError(
                 "app/app-deleted", f"The app named {self.name!r} was deleted."
             )
-        if (kind, key) not in self._services:
-            self._services[kind, key] = make()
-        return cast(S, self._services[kind, key])
+        with self._making:
+            if (kind, key) not in self._services:
+                self._services[kind, key] = make()
+            return cast(S, self._services[kind, key])
+
+    def _forget(self, service: Service) -> None:
+        """Let go of a service that has been closed: the next one asked for is a new one."""
+        for key, value in list(self._services.items()):
+            if value is service:
+                del self._services[key]
 
     def _token_changed(self) -> None:
         for observer in list(self._token_observers):
@@ -112,6 +121,7 @@ class _Registry:
 
     def __init__(self) -> None:
         self.apps: dict[str, FirebaseApp] = {}
+        self.lock = threading.Lock()
 
 
 _registry = _Registry()
@@ -131,17 +141,16 @@ def initialize_app(
     if not name:
         raise AppError("app/bad-app-name", "An app's name must not be empty.")
     read = read_options(options)
-    existing = _registry.apps.get(name)
-    if existing is not None:
-        if existing._options == read:
-            return existing
-        raise AppError(
-            "app/duplicate-app",
-            f"An app named {name!r} already exists with other options.",
-        )
-    app = FirebaseApp(name, read, transport)
-    _registry.apps[name] = app
-    return app
+    with _registry.lock:
+        existing = _registry.apps.get(name)
+        if existing is None:
+            _registry.apps[name] = FirebaseApp(name, read, transport)
+            return _registry.apps[name]
+    if existing._options == read:
+        return existing
+    raise AppError(
+        "app/duplicate-app", f"An app named {name!r} already exists with other options."
+    )
 
 
 def get_app(name: str = DEFAULT_NAME) -> FirebaseApp:

@@ -185,10 +185,14 @@ async def test_terminating_ends_listeners(things: CollectionReference) -> None:
     stream = snapshots(things)
     await anext(stream)
     waiting = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0)
     await terminate(things.firestore)
     with pytest.raises(StopAsyncIteration):
         await waiting
+    with pytest.raises(FirestoreError, match="failed-precondition"):
+        on_snapshot(things, Heard())
+    with pytest.raises(FirestoreError, match="failed-precondition"):
+        await set_doc(doc(things, "a"), {})
+    assert get_firestore(things.firestore.app) is not things.firestore
 
 
 async def test_a_query_that_the_server_refuses_is_raised(blog: FirebaseApp) -> None:

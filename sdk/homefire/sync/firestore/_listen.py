@@ -111,6 +111,7 @@ def snapshots(
 def _subscribe(
     reference: DocumentReference | Query, include_metadata_changes: bool
 ) -> Subscription:
+    reference.firestore._rest.check_open()
     if isinstance(reference, DocumentReference):
         target = ListenTarget(
             {"documents": {"documents": [reference._name]}}, (), single=True
