@@ -25,6 +25,7 @@ from rules.types import (
     type_name,
 )
 from rules.types.limits import check_items, check_text
+from rules.types.values import EXACT_NAMES
 
 _WHITESPACE = "".join(map(chr, range(0x21)))
 _UPPER = {ord(c): c.upper() for c in "abcdefghijklmnopqrstuvwxyz"}
@@ -259,8 +260,13 @@ def call_method(receiver: Value, name: str, args: Sequence[Value]) -> Value:
     overloads = table.get(name)
     if overloads is None:
         raise EvaluationError(f"Function not found error: Name: [{name}].")
-    if len(overloads) == 1 and not overloads[0].types and not args:
-        return overloads[0].run(receiver)
+    if len(overloads) == 1:
+        types, run = overloads[0]
+        if not types:
+            if not args:
+                return run(receiver)
+        elif len(types) == len(args) == 1 and EXACT_NAMES.get(type(args[0])) == types[0]:
+            return run(receiver, args[0])
     kind = type_name(receiver)
     return choose(f"{kind}.{name}", overloads, args)(receiver, *args)
 

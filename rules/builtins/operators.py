@@ -203,8 +203,13 @@ def _bad_key(item: Value) -> NoReturn:
 
 def list_contains(holder: Sequence[Value], item: Value) -> bool:
     """Element equality; ints and floats differ here. A pending unknown only counts if nothing matches."""
+    if type(item) is str:
+        if item in holder:
+            return True
+        if not any(type(one) is Abstract for one in holder):
+            return False
     unsure: UnprovableError | None = None
-    steps = None if type(item) is str else Steps()
+    steps = Steps()
     for one in holder:
         try:
             if equal_inside(item, one, steps):
@@ -299,4 +304,6 @@ def string_slice(text: str, low: int, high: int) -> str:
 
 def map_keys(value: Mapping[str, Value]) -> list[str]:
     """Keys in the order that `keys()` promises."""
-    return sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+    if "".join(value).isascii():
+        return sorted(value)
+    return sorted(value, key=utf16_key)

@@ -90,7 +90,9 @@ class MapDiff:
         return Set(key for key in self._common() if self._same(key))
 
     def affected_keys(self) -> Set:
-        return self.added_keys().union(self.removed_keys()).union(self.changed_keys())
+        left, right = self.left, self.right
+        here = [key for key in left if key not in right or not self._same(key)]
+        return Set([*here, *(key for key in right if key not in left)])
 
     def _common(self) -> list[str]:
         return [key for key in self.left if key in self.right]

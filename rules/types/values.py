@@ -20,7 +20,7 @@ Value = Any
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
-_EXACT_NAMES: dict[type, str] = {
+EXACT_NAMES: dict[type, str] = {
     type(None): "null",
     bool: "bool",
     int: "int",
@@ -43,7 +43,7 @@ _EXACT_NAMES: dict[type, str] = {
 
 def type_name(value: Value) -> str:
     """The name that error messages and `is` use."""
-    name = _EXACT_NAMES.get(type(value))
+    name = EXACT_NAMES.get(type(value))
     if name is not None:
         return name
     if isinstance(value, Mapping):
