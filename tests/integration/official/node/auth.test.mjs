@@ -6,7 +6,8 @@ import {
   getIdTokenResult, isSignInWithEmailLink, linkWithCredential, onAuthStateChanged, onIdTokenChanged,
   reauthenticateWithCredential, reload, sendEmailVerification, sendPasswordResetEmail, sendSignInLinkToEmail,
   signInAnonymously, signInWithCredential, signInWithCustomToken, signInWithEmailAndPassword, signInWithEmailLink,
-  signOut, unlink, updateEmail, updatePassword, updateProfile, verifyPasswordResetCode,
+  signOut, unlink, updateCurrentUser, updateEmail, updatePassword, updateProfile, validatePassword,
+  verifyBeforeUpdateEmail, verifyPasswordResetCode,
 } from 'firebase/auth';
 import { assert, codeOf, collector, run, server, test, unique } from './harness.mjs';
 
@@ -20,10 +21,22 @@ function client() {
 const email = () => `${unique('user')}@example.com`;
 const PASSWORD = 'correct horse';
 
-async function oobCodes() {
-  // The key names no project: accounts belong to the default one.
+// The key names no project: accounts belong to the default one.
+async function project() {
   const config = await fetch(new URL('/identitytoolkit.googleapis.com/v1/projects?key=fake-key', server));
-  const { projectId } = await config.json();
+  return (await config.json()).projectId;
+}
+
+/** Protection against probing for addresses, on by default: with it an address must be verified to be taken on. */
+async function emailPrivacy(enableImprovedEmailPrivacy) {
+  const response = await fetch(new URL(`/emulator/v1/projects/${await project()}/config`, server), {
+    method: 'PATCH', headers: { authorization: 'Bearer owner' }, body: JSON.stringify({ emailPrivacyConfig: { enableImprovedEmailPrivacy } }),
+  });
+  assert.ok(response.ok, await response.text());
+}
+
+async function oobCodes() {
+  const projectId = await project();
   const response = await fetch(new URL(`/emulator/v1/projects/${projectId}/oobCodes`, server), { headers: { authorization: 'Bearer owner' } });
   return (await response.json()).oobCodes;
 }
@@ -79,7 +92,10 @@ test('auth: profile, password and email are changed', async () => {
   await reload(user);
   assert.deepEqual([user.displayName, user.photoURL], ['Ada', 'https://example.com/a.png']);
   const other = email();
+  assert.equal(await codeOf(updateEmail(user, other)), 'auth/operation-not-allowed');
+  await emailPrivacy(false);
   await updateEmail(user, other);
+  await emailPrivacy(true);
   await signOut(auth);
   const again = await signInWithEmailAndPassword(auth, other, 'another secret');
   assert.equal(again.user.displayName, 'Ada');
@@ -115,7 +131,9 @@ test('auth: a provider credential signs in, and is unlinked', async () => {
   const result = await signInWithCredential(auth, credential);
   assert.equal(getAdditionalUserInfo(result).isNewUser, true);
   assert.deepEqual(result.user.providerData.map((each) => each.providerId), ['google.com']);
+  await emailPrivacy(false);
   await linkWithCredential(result.user, EmailAuthProvider.credential(email(), PASSWORD));
+  await emailPrivacy(true);
   await unlink(result.user, 'google.com');
   assert.deepEqual(result.user.providerData.map((each) => each.providerId), ['password']);
 });
@@ -182,6 +200,28 @@ test('auth: the sign-in methods of an address are told', async () => {
   await createUserWithEmailAndPassword(auth, address, PASSWORD);
   const methods = await fetchSignInMethodsForEmail(auth, address);
   assert.ok(methods.length === 0 || methods.includes('password'));
+});
+
+test('auth: a new address is verified before it is taken on', async () => {
+  const auth = client();
+  const { user } = await createUserWithEmailAndPassword(auth, email(), PASSWORD);
+  const other = email();
+  await verifyBeforeUpdateEmail(user, other);
+  const { oobCode } = (await oobCodes()).filter((each) => each.newEmail === other || each.email === other).at(-1);
+  await applyActionCode(auth, oobCode);
+  await signInWithEmailAndPassword(auth, other, PASSWORD);
+});
+
+test('auth: the current user is carried to another instance', async () => {
+  const [one, two] = [client(), client()];
+  const { user } = await signInAnonymously(one);
+  await updateCurrentUser(two, user);
+  assert.equal(two.currentUser.uid, user.uid);
+});
+
+test('auth: the password policy is told', async () => {
+  const status = await validatePassword(client(), '123');
+  assert.equal(status.isValid, false);
 });
 
 await run();

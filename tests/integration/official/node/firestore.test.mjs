@@ -1,12 +1,16 @@
 // npm `firebase`, the full Firestore SDK in Node: gRPC.
 import {
-  Bytes, GeoPoint, Timestamp, addDoc, and, arrayRemove, arrayUnion, average, collection,
+  Bytes, GeoPoint, Timestamp, addDoc, aggregateFieldEqual, aggregateQuerySnapshotEqual, and, arrayRemove,
+  arrayUnion, average, collection,
   collectionGroup, count, deleteDoc, deleteField, disableNetwork, doc, documentId, enableNetwork,
   endAt, endBefore, getAggregateFromServer, getCountFromServer, getDoc, getDocFromCache,
-  getDocFromServer, getDocs, getDocsFromServer, increment, limit, limitToLast, onSnapshot,
+  getDocFromServer, getDocs, getDocsFromCache, getDocsFromServer, increment, limit, limitToLast, loadBundle, maximum, minimum, namedQuery,
+  documentSnapshotFromJSON, onSnapshotResume, queryEqual, querySnapshotFromJSON, onSnapshot,
   onSnapshotsInSync, or, orderBy, query, refEqual, runTransaction, serverTimestamp, setDoc,
   snapshotEqual, startAfter, startAt, sum, updateDoc, vector, waitForPendingWrites, where, writeBatch,
 } from 'firebase/firestore';
+import { initializeApp as initializeAdmin } from 'firebase-admin/app';
+import { getFirestore as getAdminFirestore } from 'firebase-admin/firestore';
 import { assert, client, codeOf, collector, loadRules, run, test, unique } from './harness.mjs';
 
 const { db } = client();
@@ -177,7 +181,8 @@ test('counts and aggregates come from the server', async () => {
   const filtered = query(parent, where('n', '<', 5));
   assert.equal((await getCountFromServer(filtered)).data().count, 2);
   const all = await getAggregateFromServer(parent, { total: sum('n'), mean: average('n'), number: count() });
-  assert.deepEqual(all.data(), { total: 9, mean: 3, number: 4 });
+  // Only documents that have every aggregated field take part.
+  assert.deepEqual(all.data(), { total: 9, mean: 3, number: 3 });
   const none = await getAggregateFromServer(query(parent, where('n', '>', 99)), { total: sum('n'), mean: average('n') });
   assert.deepEqual(none.data(), { total: 0, mean: null });
 });
@@ -404,6 +409,50 @@ test('one denied write in a burst fails alone', async () => {
   assert.equal(await denied, 'permission-denied');
   assert.equal((await getDocFromServer(reference)).data().n, 6);
   await own.close();
+});
+
+test('maximum and minimum are computed by the server', async () => {
+  const parent = await seeded({ x: { high: 5, low: 5 } });
+  await updateDoc(doc(parent, 'x'), { high: maximum(9), low: minimum(2), fresh: maximum(1) });
+  await updateDoc(doc(parent, 'x'), { high: maximum(3), low: minimum(7) });
+  assert.deepEqual((await getDocFromServer(doc(parent, 'x'))).data(), { high: 9, low: 2, fresh: 1 });
+});
+
+test('a bundle of the Admin SDK is loaded and its named query answered', async () => {
+  const parent = await seeded({ a: { n: 1 }, b: { n: 2 } });
+  const name = unique('bundle');
+  const admin = getAdminFirestore(initializeAdmin({ projectId: 'demo' }, unique('admin')));
+  const bundle = admin.bundle(name).add(name, await admin.collection(parent.path).where('n', '>', 1).get()).build();
+  const own = client();
+  await loadBundle(own.db, new Uint8Array(bundle));
+  const named = await namedQuery(own.db, name);
+  assert.deepEqual(ids(await getDocsFromCache(named)), ['b']);
+  assert.deepEqual(ids(await getDocs(named)), ['b']);
+  await own.close();
+});
+
+test('snapshots are carried over as JSON and listened to from there', async () => {
+  const parent = await seeded({ a: { n: 1 } });
+  const json = (await getDocsFromServer(query(collection(second.db, parent.path), orderBy('n')))).toJSON();
+  const one = (await getDocFromServer(doc(second.db, `${parent.path}/a`))).toJSON();
+  assert.deepEqual(ids(querySnapshotFromJSON(db, json)), ['a']);
+  assert.deepEqual(documentSnapshotFromJSON(db, one).data(), { n: 1 });
+  const own = client();
+  const seen = collector();
+  const stop = onSnapshotResume(own.db, json, (snapshot) => seen.next(ids(snapshot).join()), seen.error);
+  await setDoc(doc(parent, 'b'), { n: 2 });
+  await seen.until((text) => text === 'a,b');
+  stop();
+  await own.close();
+});
+
+test('references and queries are compared', async () => {
+  const parent = fresh();
+  assert.ok(queryEqual(query(parent, where('n', '>', 1)), query(parent, where('n', '>', 1))));
+  assert.ok(!queryEqual(query(parent, where('n', '>', 1)), query(parent, where('n', '>', 2))));
+  const [one, two] = [await getCountFromServer(parent), await getCountFromServer(parent)];
+  assert.ok(aggregateQuerySnapshotEqual(one, two));
+  assert.ok(aggregateFieldEqual(count(), count()));
 });
 
 await run();
