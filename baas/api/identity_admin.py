@@ -22,6 +22,12 @@ from baas.auth.service import AuthService
 from baas.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated
 
 _WRITERS = ("owner", "editor")
+_IMPORTED_TIMES = (
+    ("created_at", "createdAt"),
+    ("last_login_at", "lastLoginAt"),
+    ("password_updated_at", "passwordUpdatedAt"),
+    ("valid_since", "validSince"),
+)
 
 AdminHandler = Callable[[Call, Principal], Awaitable[dict[str, Any]]]
 
@@ -183,7 +189,7 @@ class IdentityAdminApi:
         parameters = (
             foreign_hashes.read_parameters(fields.raw) if "hashAlgorithm" in fields else None
         )
-        users = [_read_user(child, parameters) for child in children]
+        users = [read_user(child, parameters) for child in children]
         overwrite = fields.flag("allowOverwrite", True)
         failed = await self._admin.import_users(call.scope, users, overwrite=overwrite)
         errors = [{"index": index, "message": message} for index, message in failed]
@@ -301,9 +307,10 @@ def _identity(fields: Fields) -> Identity:
     )
 
 
-def _read_user(
+def read_user(
     fields: Fields, parameters: foreign_hashes.Parameters | None
 ) -> ImportedUser | ApiError:
+    """An account of an import, or what is wrong with it."""
     try:
         return _imported(fields, parameters)
     except ApiError as error:
@@ -326,7 +333,7 @@ def _imported(fields: Fields, parameters: foreign_hashes.Parameters | None) -> I
             columns[column] = check(fields.text(name))
     if "customAttributes" in fields:
         columns["custom_claims"] = read_custom_claims(fields.text("customAttributes"))
-    for column, name in (("created_at", "createdAt"), ("last_login_at", "lastLoginAt")):
+    for column, name in _IMPORTED_TIMES:
         if name in fields:
             columns[column] = fields.integer(name)
     if "passwordHash" in fields:

@@ -1,4 +1,4 @@
-"""Opening the document store without a server, for commands that work on the data folder itself."""
+"""Commands that work on a data folder while no server has it."""
 
 from __future__ import annotations
 
@@ -7,44 +7,67 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from baas.access.authorize import Authorizer
-from baas.access.releases import Releases
+from baas.auth.options import AuthOptions
+from baas.auth.secret_box import SecretBox, SecretBoxError, load_secret_box
+from baas.auth.service import AuthService
 from baas.cli.serve import fail, settings_from
 from baas.data_folder import DataFolder, FolderError
 from baas.db import schema
 from baas.db.sqlite import SqliteDatabase
-from baas.documents.service import DocumentStore
 from baas.errors import ApiError
-from baas.model.paths import DatabaseId
+from baas.settings import Settings
 
 T = TypeVar("T")
 
 
-def with_store(
+def with_auth(
     data: Path | None,
-    project: str | None,
-    database: str,
-    work: Callable[[DocumentStore, SqliteDatabase, DatabaseId], Awaitable[T]],
+    config: Path | None,
+    work: Callable[[AuthService, Settings], Awaitable[T]],
+    *,
+    prepare: Callable[[Settings], None] | None = None,
 ) -> T:
-    """Run a function on the store of a data folder that no server uses.
-
-    Ends the command with status 2 and a reason if the folder is in use or the work fails.
-    """
-    settings = settings_from({"data": data, "project": project}, [], None)
-
-    async def run(path: Path) -> T:
-        opened = await SqliteDatabase.open(path)
-        try:
-            store = DocumentStore(opened, Authorizer(Releases()))
-            return await work(store, opened, DatabaseId.of(settings.project, database))
-        finally:
-            await opened.close()
-
+    """Run work on the accounts of a data folder; what goes wrong ends the command with status 2."""
+    settings = settings_from({"data": data} if data else {}, [], config)
     try:
         with DataFolder(settings.data) as folder:
+            if prepare is not None:
+                prepare(settings)
             schema.migrate_sqlite(folder.database)
-            return asyncio.run(run(folder.database))
-    except FolderError as error:
-        fail(f"{error} (this command works on the folder of a server that is stopped)")
-    except ApiError as error:
-        fail(error.message)
+            return asyncio.run(_run(folder, settings, work))
+    except (FolderError, ApiError, SecretBoxError) as error:
+        fail(str(error))
+
+
+async def _run(
+    folder: DataFolder, settings: Settings, work: Callable[[AuthService, Settings], Awaitable[T]]
+) -> T:
+    database = await SqliteDatabase.open(folder.database)
+    try:
+        service = AuthService(database, auth_options(settings), secret_box(settings))
+        try:
+            return await work(service, settings)
+        finally:
+            service.close()
+    finally:
+        await database.close()
+
+
+def secret_box(settings: Settings) -> SecretBox:
+    """The box that the server of these settings uses.
+
+    Raises:
+        SecretBoxError: the key is unusable.
+    """
+    configured = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return load_secret_box(settings.data, configured)
+
+
+def auth_options(settings: Settings) -> AuthOptions:
+    """What commands need of the settings."""
+    return AuthOptions(default_project=settings.project, public_url=server_address(settings))
+
+
+def server_address(settings: Settings) -> str:
+    """Where clients reach the server of these settings."""
+    return (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")

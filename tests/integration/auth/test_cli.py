@@ -1,0 +1,74 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from baas.cli import build
+
+PASSWORD = "correct horse"
+
+
+def homefire(*words: str | Path, stdin: str = "", code: int = 0) -> str:
+    """Run the command; answers what it printed."""
+    texts = [str(word) for word in words]
+    done = CliRunner().invoke(build(texts), texts, input=stdin)
+    assert done.exit_code == code, done.output
+    return done.output if code else done.stdout
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with one account."""
+    folder = tmp_path / "data"
+    homefire("users", "create", "ada@example.com", "--data", folder, stdin=f"{PASSWORD}\n")
+    return folder
+
+
+def test_accounts_are_listed_changed_and_deleted(data: Path) -> None:
+    uid = homefire("users", "list", "--data", data).split()[0]
+    homefire("users", "update", uid, "--disabled", "--data", data)
+    assert homefire("users", "list", "--data", data) == f"{uid} ada@example.com disabled\n"
+    homefire("users", "delete", uid, "--data", data)
+    assert homefire("users", "list", "--data", data) == ""
+
+
+def test_an_export_is_imported_whole(data: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "users.json", tmp_path / "other"
+    homefire("users", "export", file, "--data", data)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert PASSWORD not in file.read_text()
+    assert "1 of 1" in homefire("users", "import", file, "--data", other)
+    again = tmp_path / "again.json"
+    homefire("users", "export", again, "--data", other)
+    assert json.loads(again.read_text()) == json.loads(file.read_text())
+
+
+def test_a_key_is_a_credential_that_admin_sdks_take(data: Path, tmp_path: Path) -> None:
+    from google.oauth2 import service_account
+
+    file = tmp_path / "key.json"
+    email = homefire("keys", "create", file, "--name", "robot", "--data", data).split()[0]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    credentials = service_account.Credentials.from_service_account_file(str(file))
+    assert credentials.service_account_email == email == "robot@homefire.iam.gserviceaccount.com"
+    key_id = json.loads(file.read_text())["private_key_id"]
+    assert homefire("keys", "list", "--data", data) == f"{key_id} {email} owner\n"
+    assert "never overwritten" in homefire("keys", "create", file, "--data", data, code=2)
+    homefire("keys", "delete", key_id, "--data", data)
+    assert homefire("keys", "list", "--data", data) == ""
+
+
+def test_the_sealing_key_is_rotated(data: Path) -> None:
+    homefire("keys", "rotate-signing", "--data", data)
+    before = (data / "secret.key").read_text()
+    assert homefire("keys", "rotate-secret", "--data", data) == "1 secrets sealed anew\n"
+    after = (data / "secret.key").read_text()
+    assert before.strip() not in after
+    homefire("keys", "rotate-signing", "--data", data)
+
+
+def test_a_role_that_there_is_not_is_refused(data: Path, tmp_path: Path) -> None:
+    words = ("keys", "create", tmp_path / "k.json", "--role", "king", "--data", data)
+    assert "owner, editor, viewer" in homefire(*words, code=2)
