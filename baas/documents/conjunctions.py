@@ -44,6 +44,11 @@ class Conjunct:
         return frozenset((*self.equal, *self.contains, *self.ranges, *ordered))
 
     @property
+    def fixed_count(self) -> int:
+        """How many filters fix a value."""
+        return len(self.equal) + len(self.contains)
+
+    @property
     def key_orders(self) -> tuple[Order, ...]:
         """The orders on fields, ``__name__`` left out."""
         return self.orders[:-1]

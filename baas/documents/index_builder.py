@@ -82,8 +82,11 @@ class IndexBuilder:
 
     # What queries ask for
 
-    def consider(self, query: Query, examined: int, returned: int) -> None:
-        """A canonical query was run: if it looked at far more than it gave, wish for its index."""
+    def consider(self, query: Query, examined: int, returned: int, *, joined: bool) -> None:
+        """A canonical query was run: if it looked at far more than it gave, wish for its index.
+
+        ``joined``: several indexes were joined for it.
+        """
         options = self._options
         if (
             not options.adaptive_indexes
@@ -91,7 +94,7 @@ class IndexBuilder:
             or examined <= options.index_examined_ratio * max(returned, 1)
         ):
             return
-        for definition in best_indexes(query):
+        for definition in best_indexes(query, joined=joined):
             wish = query.database, definition
             if wish not in self._considered:
                 if len(self._considered) >= _MAX_CONSIDERED:

@@ -16,24 +16,31 @@ from baas.model.paths import DOCUMENT_ID, FieldPath, format_field_path, parse_fi
 from baas.model.query import Direction, Query
 
 
-def best_indexes(query: Query) -> tuple[IndexDefinition, ...]:
-    """For each conjunct of a canonical query the index that gives exactly its results, in order."""
+def best_indexes(query: Query, *, joined: bool = False) -> tuple[IndexDefinition, ...]:
+    """For each conjunct of a canonical query the index that gives exactly its results, in order.
+
+    Several equalities without an order are first served by an index for each, which other queries can use
+    in other combinations; by one index for all only if joining those (``joined``) was costly too.
+    """
     if not query.collection_id:
         return ()
     scope = Scope.GROUP if query.all_descendants else Scope.COLLECTION
     found = {
         IndexDefinition(query.collection_id, scope, fields)
         for part in conjuncts(query)
-        if part.name is None and (fields := _best_fields(part))
+        if part.name is None
+        for fields in _best_fields(part, joined)
     }
     return tuple(sorted(found, key=str))
 
 
-def _best_fields(part: Conjunct) -> tuple[IndexField, ...]:
+def _best_fields(part: Conjunct, joined: bool) -> list[tuple[IndexField, ...]]:
     """The fixed fields, then the orders: the first of these ascending, since an index reads both ways."""
     fixed = [IndexField(path) for path in sorted(part.equal)]
     fixed += [IndexField(path, FieldKind.CONTAINS) for path in sorted(part.contains)]
     orders = part.key_orders
+    if not orders and not joined:
+        return [(field,) for field in fixed]
     flip = bool(orders) and orders[0].direction is Direction.DESCENDING
     ordered = [
         IndexField(
@@ -44,7 +51,7 @@ def _best_fields(part: Conjunct) -> tuple[IndexField, ...]:
         )
         for order in orders
     ]
-    return (*fixed, *ordered)
+    return [(*fixed, *ordered)] if fixed or ordered else []
 
 
 def describe_shape(query: Query) -> str:

@@ -106,9 +106,14 @@ def fields_from_text(text: str) -> tuple[IndexField, ...]:
     )
 
 
+def scope_key(collection_key: int) -> bytes:
+    """A collection as the scope of index keys."""
+    return collection_key.to_bytes(8, "big")
+
+
 def scope_prefix(scope: Scope, collection_key: int) -> bytes:
     """How the keys of an index begin for the documents of one collection."""
-    return collection_key.to_bytes(8, "big") if scope is Scope.COLLECTION else b""
+    return scope_key(collection_key) if scope is Scope.COLLECTION else b""
 
 
 def entry_keys(

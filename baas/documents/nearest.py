@@ -1,7 +1,7 @@
 """Nearest neighbours: an exact search among the documents that the filters leave.
 
-Every one of them is looked at. Documents whose field is no vector of the query's dimension are left out; those
-at a distance that is no number come last, and are beyond every threshold (as Google's emulator has it).
+Every one of them is looked at. Documents whose field is no vector of the query's dimension are left out;
+those at a distance that is no number come last, and are beyond every threshold (as Google's emulator has it).
 Source: ``google.firestore.v1.StructuredQuery.FindNearest``.
 """
 

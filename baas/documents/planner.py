@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from baas.documents.bounds import Stretch
 from baas.documents.conjunctions import Conjunct
 from baas.documents.indexes import FieldKind, Index, IndexDefinition, IndexField, Scope
+from baas.documents.merge_join import MergeJoin
 from baas.documents.plans import ByName, IndexScan, OneDocument, Plan
 from baas.model.key_encoding import descending
 from baas.model.paths import DOCUMENT_ID
@@ -24,9 +25,33 @@ def choose_plan(query: Query, part: Conjunct, indexes: Sequence[Index]) -> Plan:
     if name is not None:
         return OneDocument(name)
     scans = [scan for index in indexes if (scan := index_scan(query, part, index)) is not None]
-    if scans:
-        return max(scans, key=lambda scan: (scan.fixed, scan.ordered, scan.bounded))
-    return _by_name(query, part)
+    if not scans:
+        return _by_name(query, part)
+    best = max(scans, key=lambda scan: (scan.fixed, scan.ordered, scan.bounded))
+    return _join(part, scans) or best if best.fixed < part.fixed_count else best
+
+
+def _join(part: Conjunct, scans: Sequence[IndexScan]) -> MergeJoin | None:
+    """The scans in order that together say the most filters, if they are several."""
+    chosen: list[IndexScan] = []
+    said: set[IndexField] = set()
+    for scan in sorted(scans, key=lambda scan: -scan.fixed):
+        fixed = set(_fixed_fields(scan))
+        if scan.ordered and not fixed <= said:
+            chosen.append(scan)
+            said |= fixed
+    if len(chosen) < 2 or len(said) <= max(scan.fixed for scan in scans):
+        return None
+    whole = len(said) == part.fixed_count
+    return MergeJoin(tuple(chosen), exact=whole and all(scan.exact_but_fixed for scan in chosen))
+
+
+def _fixed_fields(scan: IndexScan) -> list[IndexField]:
+    """The filters that a scan's prefix says, whatever the direction that its index has them in."""
+    return [
+        field if field.kind is FieldKind.CONTAINS else IndexField(field.path)
+        for field in scan.index.definition.fields[: scan.fixed]
+    ]
 
 
 def _by_name(query: Query, part: Conjunct) -> Plan:
@@ -60,8 +85,8 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
         stretch = part.order_stretch()
         if stretch is None:
             return None
-        said = fixed == len(part.equal) + len(part.contains)
         ranged = set(part.ranges) <= {part.orders[0].field_path}
+        exact = part.exact and ranged and not (query.all_descendants and query.parent)
         return IndexScan(
             index,
             collection,
@@ -69,7 +94,8 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
             stretch.inverted() if reverse else stretch,
             reverse=reverse,
             ordered=True,
-            exact=part.exact and said and ranged and not (query.all_descendants and query.parent),
+            exact=exact and fixed == part.fixed_count,
+            exact_but_fixed=exact,
             fixed=fixed,
             bounded=stretch != Stretch(),
         )
@@ -87,6 +113,7 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
         reverse=False,
         ordered=False,
         exact=False,
+        exact_but_fixed=False,
         fixed=fixed,
         bounded=bounds != Stretch(),
     )

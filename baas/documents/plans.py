@@ -14,7 +14,7 @@ from typing import Any
 
 from baas.documents.bounds import Cut, Stretch
 from baas.documents.catalogue import CollectionEntry
-from baas.documents.indexes import FieldKind, Index, Scope
+from baas.documents.indexes import FieldKind, Index, Scope, scope_key
 from baas.documents.reader import Reader
 from baas.documents.records import document_of
 from baas.model.document import Document
@@ -186,7 +186,7 @@ def _after_prefix(stretch: Stretch, prefix: bytes) -> tuple[bytes, bytes | None]
 @dataclass(slots=True)
 class IndexScan(Plan):
     """One stretch of one index. ``fixed``: how many filters its prefix says; ``bounded``: whether more than
-    the prefix limits the stretch."""
+    the prefix limits the stretch; ``exact_but_fixed``: whether only fixed filters may be left to check."""
 
     index: Index
     collection: tuple[str, ...] | None
@@ -195,6 +195,7 @@ class IndexScan(Plan):
     reverse: bool
     ordered: bool
     exact: bool
+    exact_but_fixed: bool
     fixed: int
     bounded: bool
 
@@ -223,13 +224,14 @@ class IndexScan(Plan):
 
     def keys(self, reader: Reader) -> tuple[bytes, bytes | None] | None:
         """The stretch as bounds of entry keys; ``None`` if nothing can be there."""
-        prefix = self.prefix
-        if self.index.definition.scope is Scope.COLLECTION:
-            collection = None if self.collection is None else reader.collection(self.collection)
-            if collection is None:
-                return None
-            prefix = collection.key.to_bytes(8, "big") + prefix
-        return self.stretch.within(prefix).keys()
+        if self.collection is not None and reader.collection(self.collection) is None:
+            return None
+        return self.stretch.within(self.full_prefix(reader)).keys()
+
+    def full_prefix(self, reader: Reader) -> bytes:
+        """The bytes with which all keys of the stretch begin: scope and fixed fields."""
+        collection = None if self.collection is None else reader.collection(self.collection)
+        return self.prefix if collection is None else scope_key(collection.key) + self.prefix
 
     def describe(self) -> Mapping[str, Any]:
         definition = self.index.definition

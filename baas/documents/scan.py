@@ -13,6 +13,7 @@ from typing import Any
 
 from baas.documents.bounds import END, Cut, Stretch
 from baas.documents.conjunctions import conjuncts
+from baas.documents.merge_join import MergeJoin
 from baas.documents.planner import choose_plan
 from baas.documents.plans import Examined, Plan
 from baas.documents.reader import Reader
@@ -46,6 +47,11 @@ class Scan:
         indexes = reader.ready_indexes(query.collection_id)
         self.plans: list[Plan] = [choose_plan(query, part, indexes) for part in parts]
         self.examined = Examined()
+
+    @property
+    def joined(self) -> bool:
+        """Whether several indexes are joined."""
+        return any(isinstance(plan, MergeJoin) for plan in self.plans)
 
     def describe(self) -> tuple[Mapping[str, Any], ...]:
         """The plans, each named once."""

@@ -461,7 +461,12 @@ class DocumentStore:
     def _consider(self, canonical: Query, outcome: queries.Outcome) -> None:
         """Let the indexes learn from what a query took."""
         examined = outcome.scan.examined
-        self.indexes.consider(canonical, max(examined.documents, examined.entries), outcome.matched)
+        self.indexes.consider(
+            canonical,
+            max(examined.documents, examined.entries),
+            outcome.matched,
+            joined=outcome.scan.joined,
+        )
 
     def _check_query(self, reader: Reader, canonical: Query, principal: Principal) -> None:
         self._access.check_query(principal, canonical, reader.get, self._request_time(reader))

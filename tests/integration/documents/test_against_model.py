@@ -300,7 +300,7 @@ async def index(store: DocumentStore, model: Model, query: Query, chance: Chance
     indexes = store.indexes
     if move == "wish":
         with contextlib.suppress(InvalidArgument):
-            for definition in best_indexes(canonicalize(query)):
+            for definition in best_indexes(canonicalize(query), joined=chance.often()):
                 await indexes.request(model.database, definition, "test")
     elif move == "any":
         await indexes.request(model.database, chance.definition(), "test")

@@ -108,6 +108,44 @@ async def test_array_contains_has_an_index_of_elements(store: DocumentStore) -> 
     assert await examined(store, asked) == 4
 
 
+async def test_equalities_join_their_indexes(store: DocumentStore) -> None:
+    documents = [put(f"c/{i:04}", {"a": i % 20, "b": i % 50, "tags": [i % 30]}) for i in range(400)]
+    await commit(store, *documents)
+    filters = (where("a", Operator.EQUAL, 3), where("b", Operator.EQUAL, 23))
+    downwards = query("c", *filters, order_by=(by("__name__", Direction.DESCENDING),))
+    expected = [f"{i:04}" for i in range(400) if i % 20 == 3 and i % 50 == 23]
+    assert await found(store, query("c", *filters)) == expected
+    await store.indexes.finish()
+    assert len(await store.indexes.list(DATABASE)) == 2
+    assert await found(store, query("c", *filters)) == expected
+    assert await found(store, downwards) == expected[::-1]
+    assert await examined(store, query("c", *filters)) == len(expected)
+
+
+async def test_a_join_is_explained(store: DocumentStore) -> None:
+    for path in ("a", "b"):
+        definition = IndexDefinition("c", Scope.COLLECTION, (IndexField((path,)),))
+        await store.indexes.request(DATABASE, definition, "test")
+    await store.indexes.finish()
+    asked = query("c", where("a", Operator.EQUAL, 3), where("b", Operator.EQUAL, 3))
+    result = await store.run_query(asked, OWNER, explain=ExplainOptions())
+    assert result.explain is not None
+    assert [used["properties"] for used in result.explain.indexes_used] == [
+        "(a ASC, __name__ ASC) and (b ASC, __name__ ASC)"
+    ]
+
+
+async def test_a_costly_join_gets_one_index_for_all(store: DocumentStore) -> None:
+    """Two values that are common each, and rare together."""
+    await commit(store, *(put(f"c/{i:04}", {"a": i % 2, "b": (i + 1) % 2}) for i in range(400)))
+    asked = query("c", where("a", Operator.EQUAL, 1), where("b", Operator.EQUAL, 1))
+    for _ in range(2):
+        assert await found(store, asked) == []
+        await store.indexes.finish()
+    assert len(await store.indexes.list(DATABASE)) == 3
+    assert await found(store, asked) == []
+
+
 async def test_writes_keep_an_index_up_to_date(
     store: DocumentStore, database: SqliteDatabase
 ) -> None:
@@ -240,8 +278,10 @@ async def test_repair_builds_a_broken_index_anew(
 
 def test_the_best_index_of_each_disjunct() -> None:
     asked = query("c", where("b", Operator.EQUAL, 1), where("a", Operator.IN, [1, 2]))
-    (definition,) = best_indexes(canonicalize(asked))
+    (definition,) = best_indexes(canonicalize(asked), joined=True)
     assert [field.path for field in definition.fields] == [("a",), ("b",)]
+    singles = best_indexes(canonicalize(asked))
+    assert [each.fields[0].path for each in singles] == [("a",), ("b",)]
 
 
 def test_the_shape_of_a_query_tells_no_values() -> None:
