@@ -60,6 +60,47 @@ test('browser: signing in while listening changes whom the listener is', async (
   await page.context().close();
 });
 
+test('browser: a telephone number signs in, by its code alone', async () => {
+  const page = await open();
+  const result = await page.evaluate(async (args) => {
+    const own = app.initializeApp({ projectId: 'homefire', apiKey: 'fake-key' }, 'phone');
+    const users = auth.initializeAuth(own, { persistence: auth.inMemoryPersistence });
+    auth.connectAuthEmulator(users, args.url, { disableWarnings: true });
+    users.settings.appVerificationDisabledForTesting = true;
+    // RecaptchaVerifier loads a script of Google's; whoever runs without it brings a verifier of their own.
+    const verifier = { type: 'recaptcha', verify: async () => 'token', _reset() {} };
+    const codeFor = async (number) => {
+      const response = await fetch(`${args.url}/emulator/v1/projects/homefire/verificationCodes`, { headers: { authorization: 'Bearer owner' } });
+      return (await response.json()).verificationCodes.filter((each) => each.phoneNumber === number).at(-1).code;
+    };
+    const number = `+1555${String(Date.now()).slice(-7)}`;
+    const confirmation = await auth.signInWithPhoneNumber(users, number, verifier);
+    const { user } = await confirmation.confirm(await codeFor(number));
+    const wrong = await auth.signInWithPhoneNumber(users, number, verifier).then((each) => each.confirm('000000')).then(() => 'in', (error) => error.code);
+    return { phone: user.phoneNumber === number, wrong };
+  }, given);
+  assert.deepEqual(result, { phone: true, wrong: 'auth/invalid-verification-code' });
+  await page.context().close();
+});
+
+test('browser: persistence is chosen, and sign-ins are vetoed', async () => {
+  const page = await open();
+  const result = await page.evaluate(async (args) => {
+    const own = app.initializeApp({ projectId: 'homefire', apiKey: 'fake-key' }, 'veto');
+    const users = auth.getAuth(own);
+    auth.connectAuthEmulator(users, args.url, { disableWarnings: true });
+    await auth.setPersistence(users, auth.browserSessionPersistence);
+    const stop = auth.beforeAuthStateChanged(users, () => { throw new Error('no'); });
+    const vetoed = await auth.signInAnonymously(users).then(() => 'in', (error) => error.code);
+    stop();
+    await auth.signInAnonymously(users);
+    const kept = Object.keys(sessionStorage).some((key) => key.startsWith('firebase:authUser'));
+    return { vetoed, kept };
+  }, given);
+  assert.deepEqual(result, { vetoed: 'auth/login-blocked', kept: true });
+  await page.context().close();
+});
+
 test('browser: a file is uploaded with progress and downloaded', async () => {
   const page = await open();
   const result = await page.evaluate(async (args) => {

@@ -1,8 +1,11 @@
 // npm `firebase/firestore/lite`: REST by fetch.
 import { initializeApp } from 'firebase/app';
 import {
-  addDoc, average, collection, connectFirestoreEmulator, count, deleteDoc, doc, getAggregate, getCount, getDoc,
-  getDocs, getFirestore, increment, limit, orderBy, query, runTransaction, setDoc, sum, updateDoc, where, writeBatch,
+  addDoc, and, arrayRemove, arrayUnion, average, collection, collectionGroup, connectFirestoreEmulator, count, deleteDoc,
+  deleteField, doc, documentId, endAt, endBefore, getAggregate, getCount, getDoc,
+  getDocs, getFirestore, increment, limit, limitToLast, maximum,
+  minimum, or, orderBy, query, queryEqual, refEqual, runTransaction, serverTimestamp, setDoc, snapshotEqual, startAfter,
+  startAt, sum, updateDoc, vector, where, writeBatch,
 } from 'firebase/firestore/lite';
 import { assert, codeOf, host, loadRules, port, run, test, unique } from './harness.mjs';
 
@@ -73,6 +76,31 @@ test('lite: rules deny with permission-denied', async () => {
   assert.equal((await getDoc(doc(own, 'a/x'))).exists(), false);
   assert.equal(await codeOf(setDoc(doc(own, 'a/x'), {})), 'permission-denied');
   assert.equal(await codeOf(getDocs(collection(own, 'b'))), 'permission-denied');
+});
+
+test('lite: cursors, composite filters, groups and transforms', async () => {
+  const group = unique('group');
+  const parent = collection(db, `top/${unique()}/${group}`);
+  for (const [id, n] of [['a', 1], ['b', 2], ['c', 3]]) await setDoc(doc(parent, id), { n, list: [1], gone: true });
+  const found = async (...constraints) => (await getDocs(query(parent, ...constraints))).docs.map((each) => each.id);
+  assert.deepEqual(await found(orderBy('n'), startAt(2)), ['b', 'c']);
+  assert.deepEqual(await found(orderBy('n'), startAfter(2)), ['c']);
+  assert.deepEqual(await found(orderBy('n'), endAt(2)), ['a', 'b']);
+  assert.deepEqual(await found(orderBy('n'), endBefore(2)), ['a']);
+  assert.deepEqual(await found(orderBy('n'), limitToLast(1)), ['c']);
+  assert.deepEqual(await found(or(and(where('n', '>', 2), where('gone', '==', true)), where('n', '==', 1))), ['a', 'c']);
+  assert.deepEqual(await found(where(documentId(), '==', 'b')), ['b']);
+  assert.equal((await getDocs(collectionGroup(db, group))).size, 3);
+  const reference = doc(parent, 'a');
+  await updateDoc(reference, {
+    list: arrayUnion(2), n: maximum(9), low: minimum(3), gone: deleteField(), time: serverTimestamp(), v: vector([1, 2]),
+  });
+  await updateDoc(reference, { list: arrayRemove(1) });
+  const { time, v, ...rest } = (await getDoc(reference)).data();
+  assert.deepEqual(rest, { list: [2], n: 9, low: 3 });
+  assert.ok(time.toMillis() > 0 && v.isEqual(vector([1, 2])));
+  assert.ok(refEqual(reference, doc(parent, 'a')) && queryEqual(query(parent), query(parent)));
+  assert.ok(snapshotEqual(await getDoc(reference), await getDoc(reference)));
 });
 
 await run();

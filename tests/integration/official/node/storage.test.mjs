@@ -1,7 +1,7 @@
 // npm `firebase/storage` in Node.
 import { initializeApp } from 'firebase/app';
 import {
-  connectStorageEmulator, deleteObject, getBytes, getDownloadURL, getMetadata, getStorage, list, listAll, ref,
+  connectStorageEmulator, deleteObject, getBytes, getDownloadURL, getMetadata, getStorage, getStream, list, listAll, ref,
   updateMetadata, uploadBytes, uploadBytesResumable, uploadString,
 } from 'firebase/storage';
 import { assert, codeOf, host, port, run, test, unique } from './harness.mjs';
@@ -93,6 +93,14 @@ test('storage: a deleted object is gone', async () => {
   await deleteObject(reference);
   assert.equal(await codeOf(getBytes(reference)), 'storage/object-not-found');
   assert.equal(await codeOf(deleteObject(reference)), 'storage/object-not-found');
+});
+
+test('storage: an object is read as a stream', async () => {
+  const reference = ref(storage, `${fresh()}/x`);
+  await uploadString(reference, 'streamed');
+  const chunks = [];
+  for await (const chunk of getStream(reference)) chunks.push(chunk);
+  assert.equal(Buffer.concat(chunks).toString(), 'streamed');
 });
 
 await run();
