@@ -119,6 +119,7 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
 
         def started() -> None:
             gc.freeze()  # what start-up made stays: the collector need not look at it again
+            gc.enable()
             _announce(settings, address, folder.path)
 
         await _Server(config, started, homefire.end_streams).serve([listening])

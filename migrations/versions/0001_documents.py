@@ -64,7 +64,6 @@ def upgrade() -> None:
         "changes",
         ["collection_key", "id_key", "commit_time"],
         sqlite_where=sa.text("deleted"),
-        postgresql_where=sa.text("deleted"),
     )
     op.create_table(
         "indexes",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import json_format
-
 from baas.documents.results import ExplainMetrics
 from baas.wire import proto
 
 
 def encode_explain_metrics(metrics: ExplainMetrics) -> Any:
     """An ``ExplainMetrics`` message; without ``execution_stats`` if the query was only planned."""
+    from google.protobuf import json_format  # imported when first needed: it is slow to load
+
     message = proto.ExplainMetrics()
     message.plan_summary.SetInParent()
     for index in metrics.indexes_used:

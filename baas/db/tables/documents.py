@@ -73,7 +73,6 @@ changes = sa.Table(
         "id_key",
         "commit_time",
         sqlite_where=sa.text("deleted"),
-        postgresql_where=sa.text("deleted"),
     ),
     sqlite_with_rowid=False,
 )
