@@ -94,11 +94,15 @@ class Model:
 
 
 class Chance:
-    """Random documents, writes, queries and indexes of one database."""
+    """Random documents, writes, queries and indexes of one database.
+
+    ``narrow``: of few values in many documents, so that queries of several equalities find something.
+    """
 
     def __init__(self, seed: int, database: DatabaseId) -> None:
         self.random = random.Random(seed)
         self.database = database
+        self.narrow = seed % 3 == 0
 
     def one_of(self, *choices: T) -> T:
         return self.random.choice(choices)
@@ -110,6 +114,8 @@ class Chance:
         return self.random.sample(choices, self.random.randint(0, min(most, len(choices))))
 
     def value(self, depth: int = 0) -> Value:
+        if self.narrow:
+            return self.one_of(0, 1)
         if self.often(0.5):
             return self.random.choice(FEW)
         if self.often(0.6) or depth > 1:
@@ -123,7 +129,7 @@ class Chance:
 
     def fields(self) -> Fields:
         fields: Fields = {}
-        for field in self.some(["a", "b", "m", "t"], 4):
+        for field in ["a", "b", "m", "t"] if self.narrow else self.some(["a", "b", "m", "t"], 4):
             value = self.value()
             if field == "m" and self.often(0.8):
                 value = {"x": value} if self.often(0.8) else {}
@@ -133,6 +139,9 @@ class Chance:
         return fields
 
     def name(self) -> DocumentName:
+        if self.narrow:
+            id_ = str(self.random.randrange(60))
+            return DocumentName(self.database, (*self.one_of(("c",), ("d", "x", "c")), id_))
         segments = (*self.random.choice(COLLECTIONS), self.random.choice(IDS))
         return DocumentName(self.database, segments)
 
@@ -153,7 +162,18 @@ class Chance:
             WriteKind.UPDATE, self.name(), self.fields(), mask, transforms, Precondition(exists)
         )
 
+    def equalities(self) -> Filter:
+        parts = [
+            FieldFilter(path, Operator.ARRAY_CONTAINS, self.one_of(1, "a"))
+            if path == ("t",)
+            else FieldFilter(path, Operator.EQUAL, self.value())
+            for path in self.random.sample(PATHS, self.random.randint(2, 3))
+        ]
+        return CompositeFilter("AND", tuple(parts))
+
     def filter(self, depth: int = 0) -> Filter:
+        if self.narrow and depth == 0 and self.often(0.8):
+            return self.equalities()
         if depth < 2 and self.often(0.3):
             parts = tuple(self.filter(depth + 1) for _ in range(self.random.randint(1, 3)))
             return CompositeFilter(self.one_of("AND", "AND", "OR"), parts)
@@ -176,7 +196,7 @@ class Chance:
         if group:
             parent = list(self.one_of((), (), ("c", "1"), ("d", "x")))
             collection_id = self.one_of("c", "c", "c", "d", "")
-        paths = self.some([*PATHS, DOCUMENT_ID], 3)
+        paths = self.some([*PATHS, DOCUMENT_ID], 1 if self.narrow else 3)
         if DOCUMENT_ID in paths:
             paths = paths[: paths.index(DOCUMENT_ID) + 1]
         orders = tuple(Order(path, self.random.choice(list(Direction))) for path in paths)
@@ -203,6 +223,13 @@ class Chance:
         return Cursor(values, self.often())
 
     def definition(self) -> IndexDefinition:
+        if self.narrow:  # one field, or one with an order behind it
+            kind = self.one_of(FieldKind.ASCENDING, FieldKind.DESCENDING)
+            first, second = self.random.sample(PATHS, 2)
+            contained = first == ("t",) and self.often(0.8)
+            head = IndexField(first, FieldKind.CONTAINS if contained else kind)
+            chosen = (head, IndexField(second, kind)) if self.often() else (head,)
+            return IndexDefinition("c", self.random.choice(list(Scope)), chosen)
         fields = [
             IndexField(path, self.random.choice(list(FieldKind))) for path in self.some(PATHS, 3)
         ]
@@ -302,7 +329,7 @@ async def index(store: DocumentStore, model: Model, query: Query, chance: Chance
         with contextlib.suppress(InvalidArgument):
             for definition in best_indexes(canonicalize(query), joined=chance.often()):
                 await indexes.request(model.database, definition, "test")
-    elif move == "any":
+    elif move == "any" or (move == "drop" and chance.narrow):
         await indexes.request(model.database, chance.definition(), "test")
     elif move == "step":
         await indexes.step()
