@@ -166,9 +166,16 @@ class DocumentStore:
             entry = self._catalogue.database_for_write(tx, commit.database)
             transaction_rules.validate(tx, self._catalogue, entry, transaction)
 
+        def prevalidate(tx: Tx) -> None:
+            entry = self._catalogue.database(tx, commit.database)
+            if entry is not None:
+                transaction_rules.validate_queries(tx, self._catalogue, entry, transaction)
+
         aborted = False
         try:
             self._transactions.check_turn(transaction)
+            if transaction.queries:
+                await self._database.read(prevalidate)
             return await self._database.write(
                 lambda tx: self._writer.commit(
                     tx, commit.database, commit.writes, principal, validate

@@ -42,7 +42,8 @@ Resource = Hashable
 
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """An open transaction. ``version`` is ``None`` until its first read, or its beginning, fixes it."""
+    """An open transaction. ``version`` is ``None`` until its first read, or its beginning, fixes it;
+    ``validated``: up to where its queries are known to hold."""
 
     id: bytes
     database: DatabaseId
@@ -51,6 +52,7 @@ class Transaction:
     began: float
     used: float
     version: Timestamp | None = None
+    validated: Timestamp | None = None
     documents: dict[DocumentName, Timestamp | None] = field(default_factory=dict)
     queries: dict[bytes, tuple[Query, Predicate]] = field(default_factory=dict)
 
@@ -85,17 +87,21 @@ def validate(tx: Tx, catalogue: Catalogue, entry: DatabaseEntry, transaction: Tr
         row = None if collection is None else find_row(tx, collection.key, id_key(name.id))
         if (None if row is None else row[4]) != (update_time and update_time.micros):
             raise Aborted(CONTENTION)
-    if transaction.queries and transaction.version is not None:
-        _validate_queries(tx, catalogue, entry, transaction, transaction.version)
+    validate_queries(tx, catalogue, entry, transaction)
 
 
-def _validate_queries(
-    tx: Tx,
-    catalogue: Catalogue,
-    entry: DatabaseEntry,
-    transaction: Transaction,
-    version: Timestamp,
+def validate_queries(
+    tx: Tx, catalogue: Catalogue, entry: DatabaseEntry, transaction: Transaction
 ) -> None:
+    """Check that no commit since changed what the transaction's queries gave. Done once before the writer's
+    unit, on a reader, so that the writer has only the latest commits left to look at.
+
+    Raises:
+        Aborted: one did, or it cannot be told any more.
+    """
+    version = transaction.validated or transaction.version
+    if not transaction.queries or version is None:
+        return
     row = tx.one("SELECT last_commit, oldest_change FROM databases WHERE id = ?", (entry.key,))
     if row is None or row[0] <= version.micros:
         return
@@ -107,6 +113,7 @@ def _validate_queries(
             for image in (change.old, change.new):
                 if image is not None and any(matches(image) for matches in predicates):
                     raise Aborted(CONTENTION)
+    transaction.validated = Timestamp(row[0])
 
 
 @dataclass(slots=True, eq=False)
