@@ -1,0 +1,165 @@
+"""One place decides for every surface; without rules the answer is no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+import rules
+from baas.access.authorize import Authorizer
+from baas.access.principal import ANONYMOUS, OWNER, Principal, PrincipalKind
+from baas.access.releases import FIRESTORE, Release, Releases, service_of
+from baas.errors import PermissionDenied
+from baas.model.canonical import canonicalize
+from baas.model.document import Document
+from baas.model.paths import DatabaseId, DocumentName, FieldPath
+from baas.model.query import FieldFilter, Operator, Query
+from baas.model.values import Fields, Timestamp
+
+DATABASE = DatabaseId("p")
+NOW = Timestamp(1_800_000_000_000_000)
+ADA = Principal(PrincipalKind.USER, uid="ada", claims={"sub": "ada"}, project="p")
+OWN = """
+rules_version = '2';
+service cloud.firestore {
+  match /databases/{database}/documents {
+    match /posts/{post} {
+      allow read: if resource.data.author == request.auth.uid;
+      allow write: if get(/databases/$(database)/documents/members/$(request.auth.uid)).data.on;
+    }
+  }
+}
+"""
+
+
+def name(path: str) -> DocumentName:
+    return DocumentName(DATABASE, tuple(path.split("/")))
+
+
+def document(path: str, **fields: object) -> Document:
+    made: Fields = dict(fields)  # type: ignore[arg-type]
+    return Document(name(path), NOW, NOW, fields=made)
+
+
+def authorizer(source: str | None = OWN, **options: bool) -> Authorizer:
+    releases = Releases()
+    if source is not None:
+        releases.release(None, FIRESTORE, Release(rules.compile_rules(source)))
+    return Authorizer(releases, **options)
+
+
+def nothing(_: DocumentName) -> Document | None:
+    return None
+
+
+def get(decider: Authorizer, principal: Principal, found: Document | None) -> None:
+    decider.check_get(DATABASE, principal, name("posts/1"), found, nothing, NOW)
+
+
+@dataclass(frozen=True)
+class Change:
+    name: DocumentName
+    before: Document | None
+    after: Document | None
+    method: str
+    mask: tuple[FieldPath, ...] | None = None
+
+
+def test_the_live_ruleset_decides_a_get() -> None:
+    get(authorizer(), ADA, document("posts/1", author="ada"))
+    with pytest.raises(PermissionDenied):
+        get(authorizer(), ADA, document("posts/1", author="bob"))
+
+
+def test_a_signed_out_caller_has_no_auth() -> None:
+    with pytest.raises(PermissionDenied):
+        get(authorizer(), ANONYMOUS, document("posts/1", author="ada"))
+
+
+def test_without_rules_everything_is_denied() -> None:
+    with pytest.raises(PermissionDenied):
+        get(authorizer(None), ADA, None)
+
+
+def test_development_may_be_open_where_there_are_no_rules() -> None:
+    get(authorizer(None, open_without_rules=True), ANONYMOUS, None)
+
+
+def test_the_owner_is_not_asked() -> None:
+    get(authorizer(None), OWNER, None)
+
+
+def test_a_caller_of_another_project_is_denied_whatever_the_rules() -> None:
+    stranger = Principal(PrincipalKind.USER, uid="ada", project="other")
+    with pytest.raises(PermissionDenied):
+        get(authorizer('{"rules": {".read": true}}'), stranger, None)
+
+
+def test_production_does_not_say_why() -> None:
+    with pytest.raises(PermissionDenied) as denied:
+        get(authorizer(), ADA, document("posts/1", author="bob"))
+    assert denied.value.message == "Missing or insufficient permissions."
+
+
+def test_development_says_why() -> None:
+    with pytest.raises(PermissionDenied, match="false for 'get' @ L6"):
+        get(authorizer(explain=True), ADA, document("posts/1", author="bob"))
+
+
+def test_a_query_is_proven_from_its_own_conditions() -> None:
+    def query(author: str) -> Query:
+        condition = FieldFilter(("author",), Operator.EQUAL, author)
+        return canonicalize(Query(DATABASE, (), "posts", where=condition))
+
+    authorizer().check_query(ADA, query("ada"), nothing, NOW)
+    with pytest.raises(PermissionDenied):
+        authorizer().check_query(ADA, query("bob"), nothing, NOW)
+
+
+def test_a_commit_is_judged_with_what_its_rules_look_up() -> None:
+    change = Change(name("posts/1"), None, document("posts/1", author="ada"), "create")
+
+    def members(on: bool) -> None:
+        def lookup(asked: DocumentName) -> Document | None:
+            return document("members/ada", on=on) if asked == name("members/ada") else None
+
+        authorizer().check_commit(DATABASE, ADA, [change], lookup, lookup, NOW)
+
+    members(on=True)
+    with pytest.raises(PermissionDenied):
+        members(on=False)
+
+
+def test_one_refused_change_refuses_the_commit() -> None:
+    open_posts = '{"rules": {"posts": {".write": true}}}'
+    changes = [
+        Change(name(path), None, document(path, a=1), "create") for path in ("posts/1", "users/1")
+    ]
+    with pytest.raises(PermissionDenied):
+        authorizer(open_posts).check_commit(DATABASE, ADA, changes, nothing, nothing, NOW)
+
+
+def test_a_projects_own_release_goes_before_the_default() -> None:
+    decider = authorizer('{"rules": {".read": true}}')
+    closed = Release(rules.compile_rules('{"rules": {".read": false}}'))
+    decider.releases.release("p", FIRESTORE, closed)
+    with pytest.raises(PermissionDenied):
+        get(decider, ADA, None)
+    decider.releases.withdraw("p")
+    get(decider, ADA, None)
+
+
+@pytest.mark.parametrize(
+    ("release", "service"),
+    [
+        ("cloud.firestore", "cloud.firestore"),
+        ("cloud.firestore/named", "cloud.firestore"),
+        ("firebase.storage/bucket", "firebase.storage"),
+        ("cloud.firestore/", None),
+        ("firebase.storage/a/b", None),
+        ("cloud.datastore", None),
+    ],
+)
+def test_release_names(release: str, service: str | None) -> None:
+    assert service_of(release) == service
