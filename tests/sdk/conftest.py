@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -153,3 +153,16 @@ def blog(blog_server: Server, make_app: MakeApp) -> FirebaseApp:
 def unique() -> str:
     """A name that no other test uses."""
     return f"x{uuid4().hex}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the servers logged beside a test that failed."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Server):
+                report.sections.append(("server log", "".join(value.log[-60:])))
+    return report
