@@ -135,6 +135,7 @@ class Transactions:
         self._open: dict[bytes, Transaction] = {}
         self._aborted: dict[bytes, tuple[float, frozenset[Resource]]] = {}
         self._turns: list[_Turn] = []
+        self._next_sweep = 0.0
 
     async def begin(
         self, database: DatabaseId, options: TransactionOptions, principal: Principal
@@ -177,6 +178,7 @@ class Transactions:
         transaction = self._open.get(key)
         if (
             transaction is None
+            or self._is_over(transaction, self._now())
             or transaction.database != database
             or transaction.owner != _owner(principal)
         ):
@@ -226,19 +228,24 @@ class Transactions:
                 raise Aborted(CONTENTION)
 
     def expire(self) -> None:
-        """Forget transactions that were left alone, or are too old."""
+        """Forget transactions that were left alone, or are too old. Looks at all of them once a second."""
         now = self._now()
-        options = self._options
+        if now < self._next_sweep and len(self._open) < self._options.max_transactions:
+            return
+        self._next_sweep = now + 1.0
         for transaction in list(self._open.values()):
-            if (
-                now - transaction.used > options.transaction_idle
-                or now - transaction.began > options.transaction_total
-            ):
+            if self._is_over(transaction, now):
                 self.finish(transaction)
         for key, (when, _) in list(self._aborted.items()):
-            if now - when <= options.transaction_idle:
+            if now - when <= self._options.transaction_idle:
                 break
             del self._aborted[key]
+
+    def _is_over(self, transaction: Transaction, now: float) -> bool:
+        return (
+            now - transaction.used > self._options.transaction_idle
+            or now - transaction.began > self._options.transaction_total
+        )
 
     # Turns
 

@@ -95,6 +95,19 @@ async def test_a_query_whose_result_changes_aborts(store: DocumentStore, other: 
         await commit(store, put("d/x"), transaction=transaction)
 
 
+async def test_of_transactions_that_exclude_each_other_one_wins(store: DocumentStore) -> None:
+    """All of them saw that there is none yet, and each would add one."""
+    transactions = [await begin(store) for _ in range(5)]
+    for transaction in transactions:
+        assert await found(store, query("c"), consistency=within(transaction)) == []
+    outcomes = await asyncio.gather(
+        *(commit(store, put(f"c/{n}"), transaction=each) for n, each in enumerate(transactions)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Aborted) for outcome in outcomes) == 4
+    assert len(await found(store, query("c"))) == 1
+
+
 async def test_an_aggregation_whose_input_changes_aborts(store: DocumentStore) -> None:
     transaction = await begin(store)
     count = [Aggregation("n", AggregationKind.COUNT)]
