@@ -128,7 +128,9 @@ class Authorizer:
         Raises:
             PermissionDenied: one of them is refused.
         """
-        release = self._release(principal, database.project, FIRESTORE, database.database)
+        release = self._release(
+            principal, database.project, FIRESTORE, database.database, write=True
+        )
         if release is None:
             return
         lookups = _DocumentLookups(database, lookup, lookup_after)
@@ -164,7 +166,8 @@ class Authorizer:
         Raises:
             PermissionDenied: no.
         """
-        release = self._release(principal, project, STORAGE, request.database)
+        write = request.method not in ("get", "list")
+        release = self._release(principal, project, STORAGE, request.database, write=write)
         if release is None:
             return
         fetched = _FetchedLookups(DatabaseId(project))
@@ -177,16 +180,25 @@ class Authorizer:
         self._require(decision, principal, request.method, (request.database, *request.path))
 
     def _release(
-        self, principal: Principal, project: str, service: str, resource: str
+        self,
+        principal: Principal,
+        project: str,
+        service: str,
+        resource: str,
+        *,
+        write: bool = False,
     ) -> Release | None:
         """The release to ask; ``None`` if the caller may without asking.
 
         Raises:
-            PermissionDenied: there are no rules, or the caller belongs to another project.
+            PermissionDenied: there are no rules, the caller belongs to another project, or has a role
+                that may not write.
         """
         if principal.project is not None and principal.project != project:
             raise PermissionDenied(DENIED)
         if principal.bypasses_rules:
+            if write and not principal.may_write:
+                raise PermissionDenied("The role of this service account lets it read only.")
             return None
         release = self.releases.live(project, service, resource)
         if release is None and not self._open_without_rules:

@@ -90,6 +90,20 @@ def test_the_owner_is_not_asked() -> None:
     get(authorizer(None), OWNER, None)
 
 
+@pytest.mark.parametrize(
+    ("role", "allowed"), [("owner", True), ("editor", True), ("viewer", False)]
+)
+def test_a_service_account_writes_if_its_role_lets_it(role: str, allowed: bool) -> None:
+    account = Principal(PrincipalKind.SERVICE_ACCOUNT, project="p", role=role)
+    change = Change(name("posts/1"), None, document("posts/1"), "create")
+    get(authorizer(None), account, None)
+    if allowed:
+        authorizer(None).check_commit(DATABASE, account, [change], nothing, nothing, NOW)
+    else:
+        with pytest.raises(PermissionDenied, match="read only"):
+            authorizer(None).check_commit(DATABASE, account, [change], nothing, nothing, NOW)
+
+
 def test_a_caller_of_another_project_is_denied_whatever_the_rules() -> None:
     stranger = Principal(PrincipalKind.USER, uid="ada", project="other")
     with pytest.raises(PermissionDenied):
