@@ -105,7 +105,7 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (CACHE / "node_modules" / "firebase").is_dir():
         pytest.skip("the official SDKs are not installed: run scripts/install-node-clients.sh")
     folder = tmp_path_factory.mktemp("node")
-    for source in ("node", "browser", "founding"):
+    for source in ("node", "browser", "founding", "production"):
         shutil.copytree(HERE / source, folder / source)
     (folder / "node_modules").symlink_to(CACHE / "node_modules")
     (folder / "package.json").write_text('{"type": "module"}')
