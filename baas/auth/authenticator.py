@@ -42,4 +42,9 @@ class Authenticator:
             raise Unauthenticated("The token 'owner' is for development mode (--dev) only.")
         if self._service.service_accounts.is_access_token(token):
             return await self._service.service_accounts.principal(token, project)
-        return await self._service.verify_id_token(token, project)
+        try:
+            return await self._service.verify_id_token(token, project)
+        except Unauthenticated:
+            if not self._service.service_accounts.is_self_signed(token):
+                raise
+            return await self._service.service_accounts.self_signed(token, project)

@@ -39,6 +39,20 @@ CUSTOM_TOKEN_AUDIENCE = (
 _LONGEST_ASSERTION_S = 3_600
 _TOKEN_LIFETIME_S = 3_600
 _TOKEN_PREFIX = "hf."
+_ACCOUNT_DOMAIN = ".gserviceaccount.com"
+_SERVICE_AUDIENCES = (
+    "https://firestore.googleapis.com",
+    "https://firestore.googleapis.com/google.firestore.v1.Firestore",
+    "https://storage.googleapis.com",
+)
+_SCOPES = frozenset(
+    (
+        "https://www.googleapis.com/auth/cloud-platform",
+        "https://www.googleapis.com/auth/datastore",
+        "https://www.googleapis.com/auth/devstorage.full_control",
+        "https://www.googleapis.com/auth/firebase",
+    )
+)
 _CACHED_FOR_S = 30.0
 _CACHED = 1_000
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
@@ -184,6 +198,73 @@ class ServiceAccounts:
         if principal.project != project:
             raise Unauthenticated("The access token is for another project.")
         return principal
+
+    @staticmethod
+    def is_self_signed(token: str) -> bool:
+        """Whether a bearer token says that a service account made it for itself."""
+        try:
+            parts = take_apart(token, "The token")
+        except Unauthenticated:
+            return False
+        issuer = parts.claims.get("iss")
+        return (
+            parts.header.get("alg") == ALGORITHM
+            and isinstance(issuer, str)
+            and issuer.endswith(_ACCOUNT_DOMAIN)
+            and issuer == parts.claims.get("sub")
+        )
+
+    async def self_signed(self, token: str, project: str) -> Principal:
+        """Who shows a JWT that it signed with its own key, as Google's libraries do instead of fetching an
+        access token (AIP-4111).
+
+        Raises:
+            Unauthenticated: not signed with a key of this project, not meant for Firestore, or expired.
+        """
+        token_hash, now = _hash(token), self._context.clock()
+        cached = self._cache.get(token_hash)
+        if cached is None or cached[0] <= now:
+            cached = (now + _CACHED_FOR_S, await self._verify_self_signed(token))
+            self._cache[token_hash] = cached
+            if len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+        principal = cached[1]
+        if principal.expires_at is None or now >= principal.expires_at:
+            raise Unauthenticated("The self-signed token has expired.")
+        if principal.project != project:
+            raise Unauthenticated("The self-signed token is of another project's account.")
+        return principal
+
+    async def _verify_self_signed(self, token: str) -> Principal:
+        key, claims = await self._verify(token, "The self-signed token")
+        now, skew = self._context.clock(), self._context.options.clock_skew_s
+        expires, issued = seconds(claims, "exp"), seconds(claims, "iat")
+        if claims.get("iss") != key.client_email:
+            raise Unauthenticated("The self-signed token's issuer is not the owner of its key.")
+        if not self._is_for_our_services(claims):
+            # A custom token is signed by the same key, and handed to users: it must not pass for this.
+            raise Unauthenticated("The self-signed token is meant for another service.")
+        if expires is None or issued is None or issued - skew > now:
+            raise Unauthenticated("The self-signed token has no times, or is from the future.")
+        if expires - issued > _LONGEST_ASSERTION_S + skew:
+            raise Unauthenticated("The self-signed token lives too long: an hour is the most.")
+        return Principal(
+            PrincipalKind.SERVICE_ACCOUNT,
+            uid=key.client_email,
+            claims={"email": key.client_email, "sub": key.client_email},
+            project=key.project,
+            expires_at=expires + skew,
+            role=key.role,
+        )
+
+    def _is_for_our_services(self, claims: dict[str, Any]) -> bool:
+        audience, scopes = claims.get("aud"), claims.get("scope")
+        if audience is None:
+            return isinstance(scopes, str) and not _SCOPES.isdisjoint(scopes.split())
+        if not isinstance(audience, str):
+            return False
+        own = self._context.options.public_url.rstrip("/")
+        return audience.rstrip("/") in {own, *_SERVICE_AUDIENCES}
 
     async def sign_in(
         self, scope: Scope, custom_token: str, *, client: Client = NO_CLIENT
