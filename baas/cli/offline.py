@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from baas.access.authorize import Authorizer
+from baas.access.releases import Releases
 from baas.auth.options import AuthOptions
 from baas.auth.secret_box import SecretBox, SecretBoxError, load_secret_box
 from baas.auth.service import AuthService
@@ -14,10 +16,45 @@ from baas.cli.serve import fail, settings_from
 from baas.data_folder import DataFolder, FolderError
 from baas.db import schema
 from baas.db.sqlite import SqliteDatabase
+from baas.documents.service import DocumentStore
 from baas.errors import ApiError
+from baas.model.paths import DatabaseId
 from baas.settings import Settings
 
 T = TypeVar("T")
+
+
+def with_database(
+    settings: Settings,
+    work: Callable[[SqliteDatabase], Awaitable[T]],
+    *,
+    prepare: Callable[[Settings], None] | None = None,
+) -> T:
+    """Run work on the database of a data folder that no server uses.
+
+    What goes wrong ends the command with status 2 and its reason. ``prepare`` runs with the folder locked
+    and the database not yet open.
+    """
+
+    async def run(path: Path) -> T:
+        database = await SqliteDatabase.open(path)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        with DataFolder(settings.data) as folder:
+            if prepare is not None:
+                prepare(settings)
+            schema.migrate_sqlite(folder.database)
+            return asyncio.run(run(folder.database))
+    except FolderError as error:
+        fail(f"{error} (this command works on the folder of a server that is stopped)")
+    except ApiError as error:
+        fail(error.message)
+    except SecretBoxError as error:
+        fail(str(error))
 
 
 def with_auth(
@@ -27,30 +64,33 @@ def with_auth(
     *,
     prepare: Callable[[Settings], None] | None = None,
 ) -> T:
-    """Run work on the accounts of a data folder; what goes wrong ends the command with status 2."""
-    settings = settings_from({"data": data} if data else {}, [], config)
-    try:
-        with DataFolder(settings.data) as folder:
-            if prepare is not None:
-                prepare(settings)
-            schema.migrate_sqlite(folder.database)
-            return asyncio.run(_run(folder, settings, work))
-    except (FolderError, ApiError, SecretBoxError) as error:
-        fail(str(error))
+    """Run work on the accounts of a data folder."""
+    settings = settings_from({"data": data}, [], config)
 
-
-async def _run(
-    folder: DataFolder, settings: Settings, work: Callable[[AuthService, Settings], Awaitable[T]]
-) -> T:
-    database = await SqliteDatabase.open(folder.database)
-    try:
+    async def run(database: SqliteDatabase) -> T:
         service = AuthService(database, auth_options(settings), secret_box(settings))
         try:
             return await work(service, settings)
         finally:
             service.close()
-    finally:
-        await database.close()
+
+    return with_database(settings, run, prepare=prepare)
+
+
+def with_store(
+    data: Path | None,
+    project: str | None,
+    database: str,
+    work: Callable[[DocumentStore, SqliteDatabase, DatabaseId], Awaitable[T]],
+) -> T:
+    """Run work on the documents of a data folder."""
+    settings = settings_from({"data": data, "project": project}, [], None)
+
+    async def run(opened: SqliteDatabase) -> T:
+        store = DocumentStore(opened, Authorizer(Releases()))
+        return await work(store, opened, DatabaseId.of(settings.project, database))
+
+    return with_database(settings, run)
 
 
 def secret_box(settings: Settings) -> SecretBox:
