@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 from rules import tree
 from rules.checker import METHODS
-from rules.compiler import ExpressionCompiler, FunctionTable, not_bool
+from rules.closures import not_bool
+from rules.compiler import ExpressionCompiler, FunctionTable
 from rules.coverage import Coverage
 from rules.decision import Decision, Outcome, Reason
 from rules.dependencies import DependencyFinder
