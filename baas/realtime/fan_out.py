@@ -132,18 +132,6 @@ class Hub:
         """How many views are shared by the targets."""
         return len(self._shelves)
 
-    async def ready(self) -> None:
-        """Wait until the hub knows where the database stands.
-
-        Raises:
-            ApiError: the database cannot be read.
-        """
-        if self.frontier >= 0:
-            return
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.ensure_future(self._open())
-        await asyncio.shield(self._opening)
-
     async def close(self) -> None:
         """Stop what is under way."""
         tasks = [*self._tasks, *(() if self._opening is None else (self._opening,))]
@@ -238,10 +226,23 @@ class Hub:
 
     def admit(self, target: WatchTarget) -> None:
         """Begin to watch, if the caller may. The target is held until its result is queued."""
-        if target.watched.query is None:
+        if self.frontier < 0:
+            self._spawn(self._admit_when_open(target))
+        elif target.watched.query is None:
             self._join(target)  # the rules may depend on the documents: they are judged when known
         else:
             self.judge(target)
+
+    async def _admit_when_open(self, target: WatchTarget) -> None:
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.ensure_future(self._open())
+        try:
+            await asyncio.shield(self._opening)
+        except ApiError as error:
+            self.refuse(target, error)
+        else:
+            if not target.dead:
+                self.admit(target)
 
     def leave(self, target: WatchTarget) -> None:
         """Stop watching."""

@@ -117,7 +117,6 @@ class WatchStream:
             raise Unavailable("The stream is closed.")
         if request.database != self.database:
             raise InvalidArgument(f"This stream is for {self.database.name}.")
-        await self._hub.ready()
         if isinstance(request, AddTarget):
             self._add(request)
         else:
@@ -204,6 +203,7 @@ class WatchStream:
             watched = check_target(request.target, self.database, self._options)
         except ApiError as refusal:
             self.state.remove(target_id, refusal)
+            self._hub.wake(self)
             return
         target = WatchTarget(target_id, watched, self, once=request.target.once)
         self.state.add(target)

@@ -42,6 +42,8 @@ class ListenClient:
         self.documents_told = 0
         self.on_snapshot: Callable[[int], None] | None = None
         """Called with the version of each global snapshot."""
+        self.once: set[int] = set()
+        """Targets that the server removes by itself."""
         self._expected: list[tuple[TargetChangeType, int]] = []
         self._adding: dict[int, list[TargetView]] = {}
         self._leaving: Counter[int] = Counter()
@@ -118,6 +120,8 @@ class ListenClient:
                 self.targets[target_id] = self._adding[target_id].pop(0)
             self.ended[target_id] = self.targets.pop(target_id)
             self.ended[target_id].cause = change.cause
+        elif kind is TargetChangeType.REMOVE and target_id in self.once:
+            assert self.targets.pop(target_id).current
         elif kind in (TargetChangeType.ADD, TargetChangeType.REMOVE):
             assert self._expected, f"{kind} that nobody asked for"
             assert self._expected.pop(0) == (kind, target_id)
