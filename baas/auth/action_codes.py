@@ -262,7 +262,8 @@ class ActionCodes:
             config.require("signIn.email.enabled")
             if not request.continue_url:
                 raise AuthError("MISSING_CONTINUE_URI")
-            if config.get("signIn.email.passwordRequired"):
+            refused = config.get("enableEmailLinkSignin") is False
+            if refused or config.get("signIn.email.passwordRequired"):
                 raise AuthError("OPERATION_NOT_ALLOWED")
         if request.continue_url:
             config.check_continue_url(request.continue_url, open_to_all=self._context.options.dev)

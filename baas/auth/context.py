@@ -200,8 +200,11 @@ class AuthContext:
         if account.disabled:
             raise AuthError("USER_DISABLED")
         scope = account.scope
+        config = await self.config(scope)
+        if config.get("disableAuth"):
+            raise AuthError("OPERATION_NOT_ALLOWED", "Sign-in is disabled here.")
         verdict = await self.hooks.ask(
-            await self.config(scope),
+            config,
             BEFORE_SIGN_IN,
             record_of(account),
             project=scope.project,

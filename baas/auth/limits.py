@@ -72,6 +72,10 @@ class Limits:
             failures = _count(tx, subject.key) + 1
             _store(tx, subject.key, failures, now_ms + self._block_ms(subject, failures), now_ms)
 
+    def failed(self, tx: Tx, subject: Subject) -> bool:
+        """Whether failures are counted: if not, there is nothing to clear."""
+        return _count(tx, subject.key) > 0
+
     def clear(self, tx: Tx, subjects: Sequence[Subject]) -> None:
         """Forget the failures of each."""
         tx.core.execute(

@@ -91,6 +91,8 @@ class SmtpOptions:
     start_tls: bool = True
     """Upgrade the connection; without it the whole connection is TLS on port 465, else plain."""
     attempts: int = 3
+    first_retry_s: float = 1.0
+    """Each further try waits twice as long."""
     timeout_s: float = 10.0
 
 
@@ -129,7 +131,7 @@ class SmtpSender:
                 if lasting or attempt == options.attempts:
                     log.error("a mail could not be sent: %s", type(error).__name__)
                     raise Unavailable("The mail could not be sent; try again later.") from error
-                await asyncio.sleep(0.5 * 2**attempt)
+                await asyncio.sleep(options.first_retry_s * 2 ** (attempt - 1))
 
 
 def _as_html(message: Message) -> str:

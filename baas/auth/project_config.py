@@ -255,6 +255,14 @@ def _check(path: str, value: Any) -> None:
         _check_policy(value)
     if path == "authorizedDomains" and not all(isinstance(item, str) for item in value):
         raise InvalidArgument("'authorizedDomains' must be a list of strings.")
+    if path == "mfa.state" and value not in ("ENABLED", "DISABLED"):
+        raise InvalidArgument(
+            "'mfa.state' must be ENABLED or DISABLED: MANDATORY is not supported."
+        )
+    if path == "signIn.phoneNumber.testPhoneNumbers" and not all(
+        isinstance(code, str) and code.isdigit() for code in value.values()
+    ):
+        raise InvalidArgument("'testPhoneNumbers' maps numbers to codes of digits.")
     if path == "blockingFunctions.triggers":
         _check_triggers(value)
 

@@ -155,16 +155,17 @@ class AuthService:
             limits.address(PASSWORD, client.address),
         ]
 
-        def find(tx: Tx) -> Account | None:
+        def find(tx: Tx) -> tuple[Account | None, bool]:
             limits.check(tx, subjects, self.context.now_ms())
-            return accounts.by_email(tx, scope, name)
+            return accounts.by_email(tx, scope, name), limits.failed(tx, subjects[0])
 
-        account = await self.context.database.read(find)
+        account, failed_before = await self.context.database.read(find)
         encoded = account.password_hash if account else None
         if not await self.context.passwords.verify(password, encoded) or account is None:
             await self.context.write(lambda tx: limits.fail(tx, subjects, self.context.now_ms()))
             raise _wrong_credentials(config, account)
-        await self.context.write(lambda tx: limits.clear(tx, subjects[:1]))
+        if failed_before:
+            await self.context.write(lambda tx: limits.clear(tx, subjects[:1]))
         account = await self._upgrade_hash(account, password)
         if config.password_policy.force_upgrade:
             config.password_policy.check(password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,27 @@ from baas.auth.secret_box import SecretBox
 from baas.auth.service import AuthService
 from baas.db import schema
 from baas.db.sqlite import SqliteDatabase
-from tests.integration.auth.support import Api
+from tests.integration.auth.support import Api, Keys, add_service_accounts
 from tests.unit.auth.support import CHEAP, SECRET, Clock, add_signing_key
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shared one, with a signing key in it."""
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Keys]:
+    """A database file with a signing key and service accounts, and the keys of those."""
     path = tmp_path_factory.mktemp("auth-schema") / "homefire.db"
     schema.migrate_sqlite(path)
     add_signing_key(path)
-    return path
+    return path, asyncio.run(add_service_accounts(path))
+
+
+@pytest.fixture(scope="session")
+def migrated_file(seeded: tuple[Path, Keys]) -> Path:
+    """The file, to be copied."""
+    return seeded[0]
 
 
 @pytest_asyncio.fixture
-async def make_api(database: SqliteDatabase) -> AsyncIterator[Any]:
+async def make_api(database: SqliteDatabase, seeded: tuple[Path, Keys]) -> AsyncIterator[Any]:
     """Servers over the test's database, with options of choice."""
     opened: list[Api] = []
 
@@ -50,7 +57,7 @@ async def make_api(database: SqliteDatabase) -> AsyncIterator[Any]:
         app = Starlette(routes=identity.routes(service))
         transport = httpx2.ASGITransport(app=app)
         client = httpx2.AsyncClient(transport=transport, base_url="http://auth.test")
-        opened.append(Api(service, client, clock))
+        opened.append(Api(service, client, clock, seeded[1]))
         return opened[-1]
 
     yield make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,7 +11,11 @@ from jose import jwt
 
 from baas.auth.service import AuthService
 from baas.auth.service_accounts import create_key
+from baas.db.sqlite import SqliteDatabase
 from tests.unit.auth.support import Clock
+
+Keys = dict[tuple[str, str], dict[str, str]]
+"""(Role, project) -> the JSON key of a service account."""
 
 
 def assertion(key: Mapping[str, str], now: float, **changed: Any) -> str:
@@ -26,13 +31,33 @@ def assertion(key: Mapping[str, str], now: float, **changed: Any) -> str:
     return str(jwt.encode(claims | changed, key["private_key"], "RS256", headers))
 
 
+async def add_service_accounts(path: Path) -> Keys:
+    """Make the service accounts that tests call with: making a key takes time, so it is done once."""
+    database = await SqliteDatabase.open(path)
+    found = {}
+    for role, project in (("owner", "demo"), ("viewer", "demo"), ("owner", "other")):
+        found[role, project] = await create_key(
+            database,
+            project=project,
+            name=role,
+            role=role,
+            token_uri="http://127.0.0.1:8080/token",
+            now_ms=0,
+        )
+    await database.close()
+    return found
+
+
 class Api:
     """A client of one server."""
 
-    def __init__(self, service: AuthService, client: httpx2.AsyncClient, clock: Clock) -> None:
+    def __init__(
+        self, service: AuthService, client: httpx2.AsyncClient, clock: Clock, keys: Keys
+    ) -> None:
         self.service = service
         self.client = client
         self.clock = clock
+        self.keys = keys
         self._tokens: dict[tuple[str, str], str] = {}
 
     async def post(self, path: str, body: Any, **options: Any) -> httpx2.Response:
@@ -71,15 +96,8 @@ class Api:
         if self.service.options.dev:
             return "owner"
         if (role, project) not in self._tokens:
-            key = await create_key(
-                self.service.context.database,
-                project=project,
-                name=role,
-                role=role,
-                token_uri="http://127.0.0.1:8080/token",
-                now_ms=0,
-            )
-            token = await self.service.service_accounts.exchange(assertion(key, self.clock()))
+            signed = assertion(self.keys[role, project], self.clock())
+            token = await self.service.service_accounts.exchange(signed)
             self._tokens[role, project] = token[0]
         return self._tokens[role, project]
 

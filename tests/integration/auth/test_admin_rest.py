@@ -11,10 +11,16 @@ from tests.integration.auth.support import Api, assertion
 EMAIL, PASSWORD = "ada@example.com", "correct horse"
 
 
-async def new_key(api: Api, **options: Any) -> dict[str, str]:
-    wanted = {"project": "demo", "name": "robot", "role": "owner", "now_ms": 0, **options}
-    uri = "http://127.0.0.1:8080/token"
-    return await create_key(api.service.context.database, token_uri=uri, **wanted)
+async def new_key(api: Api) -> dict[str, str]:
+    """A key of its own, to be deleted."""
+    return await create_key(
+        api.service.context.database,
+        project="demo",
+        name="robot",
+        role="owner",
+        token_uri="http://127.0.0.1:8080/token",
+        now_ms=0,
+    )
 
 
 async def test_create_find_change_delete(api: Api) -> None:
@@ -176,7 +182,7 @@ async def test_a_viewer_only_reads(api: Api) -> None:
 
 
 async def test_a_key_is_exchanged_for_an_access_token(api: Api) -> None:
-    key = await new_key(api)
+    key = api.keys["owner", "demo"]
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "assertion": assertion(key, api.clock()),
@@ -201,7 +207,7 @@ async def test_a_key_is_exchanged_for_an_access_token(api: Api) -> None:
     ],
 )
 async def test_a_bad_assertion_is_refused(api: Api, changed: dict[str, Any]) -> None:
-    key = await new_key(api)
+    key = api.keys["owner", "demo"]
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "assertion": assertion(key, api.clock(), **changed),
@@ -225,7 +231,7 @@ def custom_token(key: dict[str, str], now: float, **changed: Any) -> str:
 
 
 async def test_a_custom_token_signs_in(api: Api) -> None:
-    key = await new_key(api)
+    key = api.keys["owner", "demo"]
     token = custom_token(key, api.clock(), claims={"level": 7})
     new = await api.call("signInWithCustomToken", {"token": token})
     assert (new["isNewUser"], new["localId"]) == (True, "robot-made")
@@ -251,12 +257,12 @@ async def test_a_custom_token_signs_in(api: Api) -> None:
 async def test_a_bad_custom_token_is_refused(
     api: Api, changed: dict[str, Any], message: str
 ) -> None:
-    token = custom_token(await new_key(api), api.clock(), **changed)
+    token = custom_token(api.keys["owner", "demo"], api.clock(), **changed)
     assert (await api.error("signInWithCustomToken", {"token": token})).startswith(message)
 
 
 async def test_another_projects_key_makes_no_custom_tokens_here(api: Api) -> None:
-    token = custom_token(await new_key(api, project="other"), api.clock())
+    token = custom_token(api.keys["owner", "other"], api.clock())
     assert await api.error("signInWithCustomToken", {"token": token}) == "CREDENTIAL_MISMATCH"
 
 
