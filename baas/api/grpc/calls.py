@@ -42,7 +42,7 @@ class Call:
         Raises:
             InvalidArgument: too large, cut off, or not of its type.
         """
-        data = await self._receive_bytes()
+        data = await self.receive_bytes()
         if data is None:
             return None
         try:
@@ -68,7 +68,12 @@ class Call:
             await self._stream.send_initial_metadata()
         await self._stream._stream.send_data(framed)
 
-    async def _receive_bytes(self) -> bytes | None:
+    async def receive_bytes(self) -> bytes | None:
+        """The next request as it came; ``None`` after the last.
+
+        Raises:
+            InvalidArgument: too large, or cut off.
+        """
         stream = self._stream._stream
         try:
             head = await stream.recv_data(5)

@@ -206,3 +206,16 @@ async def test_grpc_empty_query_answers_a_read_time(client: Client, collection: 
     ]
     assert len(answers) == 1
     assert answers[0].HasField("read_time")
+
+
+async def test_grpc_health_is_told(client: Client) -> None:
+    check = client.channel.unary_unary("/grpc.health.v1.Health/Check")
+    name = b"google.firestore.v1.Firestore"
+    assert await check(b"", timeout=20) == b"\x08\x01"
+    assert await check(b"\x0a" + bytes([len(name)]) + name, timeout=20) == b"\x08\x01"
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await check(b"\x0a\x01x", timeout=20)
+    assert failure.value.code() is grpc.StatusCode.NOT_FOUND
+    watch = client.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+    assert await watch.read() == b"\x08\x01"
+    watch.cancel()
