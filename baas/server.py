@@ -23,6 +23,7 @@ from baas.api.emulator_firestore import EmulatorControl
 from baas.api.emulator_storage import StorageEmulatorControl
 from baas.api.firestore_rest import Authenticate, FirestoreRest
 from baas.api.grpc.firestore import FirestoreGrpc
+from baas.api.grpc.health import health_methods
 from baas.api.grpc.server import GrpcServer
 from baas.api.lazy import LazyApplication
 from baas.api.streams import Streams
@@ -114,7 +115,8 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         releases.on_release(realtime.rules_released)
         streams = Streams(documents, realtime, authenticator)
         grpc = GrpcServer(
-            FirestoreGrpc(documents, authenticator, streams).methods(), on_shutdown=streams.close
+            FirestoreGrpc(documents, authenticator, streams).methods() | health_methods(),
+            on_shutdown=streams.close,
         )
         webchannel = WebChannel(firestore_rpcs(streams))
 
