@@ -2,9 +2,9 @@
 
     python -m bench.documents [--documents 1000,10000,100000] [--seconds 2]
 
-Creates, gets, updates and the example's query (``authorId == x`` by ``createdAt`` descending, limit 20), for 1 and
-32 concurrent callers: operations a second, and CPU seconds of this process per 1,000 operations. Every write
-is durable when it is counted.
+Creates, gets, updates and the example's query (``authorId == x`` by ``createdAt`` descending, limit 20), for
+1 and 32 concurrent callers: operations a second, and CPU seconds of this process per 1,000 operations. Every
+write is durable when it is counted.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Bench:
         for start in range(have, count, 500):
             numbers = range(start, min(start + 500, count))
             writes = tuple(
-                Write(WriteKind.UPDATE, self.name(number), self.fields(number)) for number in numbers
+                Write(WriteKind.UPDATE, self.name(number), self.fields(number))
+                for number in numbers
             )
             await self.store.commit(Commit(DATABASE, writes), OWNER)
         self.numbers = itertools.count(max(have, count))

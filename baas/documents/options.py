@@ -26,6 +26,9 @@ class DocumentOptions:
     """Documents, or collection ids, on one page of a list."""
     default_page_size: int = 300
 
+    query_seconds: float = 60.0
+    """How long one query, or one page of a list, may run."""
+
     transaction_idle: float = 60.0
     transaction_total: float = 270.0
     max_transactions: int = 5_000

@@ -21,6 +21,9 @@ from baas.model.document import Document
 from baas.model.key_encoding import descending
 from baas.model.paths import DocumentName, format_field_path
 
+CHECK_EVERY = 1_000
+"""Documents after which a scan looks at the clock."""
+
 
 @dataclass(slots=True)
 class Examined:
@@ -139,6 +142,8 @@ class ByName(Plan):
         params = (collection.key, low) if high is None else (collection.key, low, high)
         for row in reader.rows(sql, params):
             examined.documents += 1
+            if not examined.documents % CHECK_EVERY:
+                reader.check_deadline()
             yield row[5], document_of(reader.database, collection, row)
 
     def _merged(
@@ -210,6 +215,8 @@ class IndexScan(Plan):
         for row in reader.rows(sql, params):
             examined.entries += 1
             examined.documents += 1
+            if not examined.documents % CHECK_EVERY:
+                reader.check_deadline()
             entry = collection or reader.collection_by_key(row[5])
             yield document_of(reader.database, entry, row)
 

@@ -7,9 +7,9 @@ methods' semantics: ``listen-and-write`` §4 to §6.
 from __future__ import annotations
 
 import asyncio
-import logging
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from baas.documents import listing, queries
 from baas.documents import transactions as transaction_rules
 from baas.documents.access import Access
 from baas.documents.aggregation import check_aggregations
+from baas.documents.background import BackgroundWork
 from baas.documents.catalogue import Catalogue
 from baas.documents.change_feed import ChangeFeed
 from baas.documents.index_builder import IndexBuilder
@@ -43,7 +44,7 @@ from baas.documents.transactions import Transaction, Transactions
 from baas.documents.ttl import Expiry
 from baas.documents.versions import VersionedReads
 from baas.documents.writer import Writer
-from baas.errors import Aborted, ApiError, InvalidArgument, PermissionDenied
+from baas.errors import Aborted, ApiError, DeadlineExceeded, InvalidArgument, PermissionDenied
 from baas.model.canonical import canonical_id, canonicalize
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
@@ -60,8 +61,6 @@ from baas.model.write import Commit, CommitResult, Write, WriteKind, WriteResult
 from baas.wire.requests import ExplainOptions
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 MAX_PARTITIONS = 1_000
 """Cursors that one partition query gives at most."""
@@ -87,7 +86,12 @@ class DocumentStore:
         index_catalogue = IndexCatalogue()
         self._transactions = Transactions(self._options, time.monotonic)
         self._reads = VersionedReads(
-            database, self._catalogue, index_catalogue, self._transactions, now
+            database,
+            self._catalogue,
+            index_catalogue,
+            self._transactions,
+            now,
+            self._options.query_seconds,
         )
         self.indexes = IndexBuilder(database, self._catalogue, index_catalogue, self._options, now)
         self.changes = ChangeFeed(self._catalogue)
@@ -98,34 +102,19 @@ class DocumentStore:
         self.expiry = Expiry(
             database, self._catalogue, self.indexes, self._writer, self._options, now
         )
-        self._tasks: list[asyncio.Task[None]] = []
-
-    # Background work
+        self._background = BackgroundWork(
+            self.indexes.run,
+            (self._options.prune_interval, self.retention.prune),
+            (self._options.ttl_interval, self.expiry.sweep),
+        )
 
     def start(self) -> None:
         """Begin the background work: building indexes, dropping old changes, expiry."""
-        every = self._every
-        self._tasks = [
-            asyncio.create_task(self.indexes.run(), name="index-builder"),
-            asyncio.create_task(every(self._options.prune_interval, self.retention.prune)),
-            asyncio.create_task(every(self._options.ttl_interval, self.expiry.sweep)),
-        ]
+        self._background.start()
 
     async def close(self) -> None:
         """End the background work. What it was doing goes on at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-
-    @staticmethod
-    async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except ApiError as error:  # such as a full disk: it is tried again
-                log.error("background work failed: %s", error)
+        await self._background.close()
 
     # Writes
 
@@ -293,13 +282,7 @@ class DocumentStore:
                 return queries.planned(reader, canonical)
             return queries.run(reader, canonical)
 
-        read = await self._reads.read(
-            query.database,
-            consistency,
-            principal,
-            unit,
-            lambda transaction, _: transaction.note_query(canonical),
-        )
+        read = await self._query(canonical, consistency, principal, unit)
         outcome = read.value
         if isinstance(outcome, ExplainMetrics):
             return QueryResult((), read.read_time, read.transaction, 0, outcome)
@@ -334,13 +317,7 @@ class DocumentStore:
                 return {}, queries.planned(reader, canonical), None
             return queries.run_aggregation(reader, canonical, aggregations)
 
-        read = await self._reads.read(
-            query.database,
-            consistency,
-            principal,
-            unit,
-            lambda transaction, _: transaction.note_query(canonical),
-        )
+        read = await self._query(canonical, consistency, principal, unit)
         values, metrics, outcome = read.value
         if outcome is not None:
             self._consider(canonical, outcome)
@@ -380,13 +357,7 @@ class DocumentStore:
             self._check_query(reader, replace(query, limit=size), principal)
             return listing.list_page(reader, query, after, size, show_missing)
 
-        read = await self._reads.read(
-            database,
-            consistency,
-            principal,
-            unit,
-            lambda transaction, _: transaction.note_query(query),
-        )
+        read = await self._query(query, consistency, principal, unit)
         entries, position = read.value
         token = "" if position is None else listing.page_token(mark, position)
         return DocumentPage(entries, token, read.read_time, read.transaction)
@@ -416,13 +387,7 @@ class DocumentStore:
             self._check_unruled(reader, everything, principal)
             return listing.list_collections(reader, parent, after, size)
 
-        read = await self._reads.read(
-            database,
-            consistency,
-            principal,
-            unit,
-            lambda transaction, _: transaction.note_query(everything),
-        )
+        read = await self._query(everything, consistency, principal, unit)
         ids, position = read.value
         token = "" if position is None else listing.page_token(mark, position)
         return CollectionIdPage(ids, token)
@@ -453,17 +418,31 @@ class DocumentStore:
             self._check_unruled(reader, canonical, principal)
             return listing.partitions(reader, canonical, min(partition_count, MAX_PARTITIONS))
 
-        read = await self._reads.read(
-            query.database,
-            consistency,
-            principal,
-            unit,
-            lambda transaction, _: transaction.note_query(canonical),
-        )
+        read = await self._query(canonical, consistency, principal, unit)
         end = done + size
         more = end < len(read.value)
         token = listing.page_token(mark, end.to_bytes(4, "big")) if more else ""
         return PartitionPage(read.value[done:end], token)
+
+    async def _query(
+        self,
+        canonical: Query,
+        consistency: Consistency,
+        principal: Principal,
+        unit: Callable[[Reader], T],
+    ) -> Read[T]:
+        """Run a unit that runs a query, and note the query in the transaction."""
+        try:
+            return await self._reads.read(
+                canonical.database,
+                consistency,
+                principal,
+                unit,
+                lambda transaction, _: transaction.note_query(canonical),
+            )
+        except DeadlineExceeded:
+            self.indexes.consider(canonical, sys.maxsize, 0, joined=False)
+            raise
 
     def _consider(self, canonical: Query, outcome: queries.Outcome) -> None:
         """Let the indexes learn from what a query took."""

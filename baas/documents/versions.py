@@ -34,12 +34,14 @@ class VersionedReads:
         indexes: IndexCatalogue,
         transactions: Transactions,
         now: Callable[[], int],
+        query_seconds: float,
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._indexes = indexes
         self._transactions = transactions
         self._now = now
+        self._seconds = query_seconds
 
     async def at(
         self, database: DatabaseId, unit: Callable[[Reader], T], version: Timestamp | None = None
@@ -47,7 +49,7 @@ class VersionedReads:
         """Run a unit over a version, by default the latest."""
 
         def run(tx: Tx) -> T:
-            reader = Reader(tx, self._catalogue, self._indexes, database, version)
+            reader = Reader(tx, self._catalogue, self._indexes, database, version, self._seconds)
             try:
                 return unit(reader)
             finally:
@@ -93,7 +95,7 @@ class VersionedReads:
             at = transaction.version
 
         def run(tx: Tx) -> tuple[T, Timestamp]:
-            reader = Reader(tx, self._catalogue, self._indexes, database, at)
+            reader = Reader(tx, self._catalogue, self._indexes, database, at, self._seconds)
             try:
                 return unit(reader), reader.version
             finally:

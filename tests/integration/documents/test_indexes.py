@@ -14,7 +14,7 @@ from baas.documents import integrity
 from baas.documents.index_wishes import best_indexes, describe_shape, parse_declared
 from baas.documents.indexes import FieldKind, IndexDefinition, IndexField, IndexState, Scope
 from baas.documents.service import DocumentStore
-from baas.errors import FailedPrecondition, InvalidArgument, NotFound
+from baas.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound
 from baas.model.canonical import canonicalize
 from baas.model.query import Direction, Operator, Query
 from baas.wire.requests import ExplainOptions
@@ -67,6 +67,26 @@ async def test_a_costly_query_gets_its_index(store: DocumentStore) -> None:
     (index,) = await store.indexes.list(DATABASE)
     assert index.definition == AUTHOR_AND_TIME
     assert index.requested_by == "c where author == order by time desc"
+
+
+async def test_a_query_that_takes_too_long_ends_and_gets_its_index(make_store: Any) -> None:
+    store = make_store(query_seconds=0.0)
+    await fill(store, 1_500)
+    with pytest.raises(DeadlineExceeded):
+        await found(store, BY_AUTHOR)
+    await store.indexes.finish()
+    assert len(await found(store, BY_AUTHOR)) == 20
+
+
+async def test_the_background_builds_what_queries_wish(store: DocumentStore) -> None:
+    await fill(store)
+    store.start()
+    try:
+        async with asyncio.timeout(20):
+            while await examined(store, BY_AUTHOR) > 20:
+                await asyncio.sleep(0.01)
+    finally:
+        await store.close()
 
 
 async def test_a_cheap_query_gets_none(store: DocumentStore) -> None:
