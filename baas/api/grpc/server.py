@@ -41,7 +41,7 @@ _IGNORED_EVENTS = (AlternativeServiceAvailable, InformationalResponseReceived, U
 class GrpcLimits:
     """What one HTTP/2 connection may use. Sizes in bytes, times in seconds."""
 
-    concurrent_streams: int = 1_000
+    concurrent_streams: int = 256
     """A call that the peer begins beyond it waits on the peer's side (RFC 9113 §5.1.2)."""
     connection_window: int = 16 * 1_048_576
     stream_window: int = 4 * 1_048_576

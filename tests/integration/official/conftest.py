@@ -93,7 +93,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = start_server(tmp_path_factory.mktemp("official") / "data")
     yield running
     running.stop()
-    unexpected = [line for line in running.log if "Traceback" in line or "ERROR" in line.upper()]
+    signs = ("Traceback", "[error", "[critical")
+    unexpected = [line for line in running.log if any(sign in line for sign in signs)]
     assert unexpected == [], "".join(running.log[-100:])
 
 
