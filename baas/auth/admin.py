@@ -297,7 +297,7 @@ class AccountAdmin:
             if value is not None:
                 values[column] = value
         if accounts.PASSWORD in change.unlink:
-            values |= {"password_hash": None, "password_updated_at": None}
+            values |= {"password_hash": None, "password_updated_at": None, "email_link": False}
         if accounts.PHONE in change.unlink:
             values["phone_number"] = None
         if change.password is not None:

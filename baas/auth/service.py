@@ -355,7 +355,7 @@ def _profile_values(change: ProfileChange) -> dict[str, Any]:
     if change.email is not None:
         values["email"] = validation.email(change.email)
     if PASSWORD in change.unlink:
-        values |= {"password_hash": None, "password_updated_at": None}
+        values |= {"password_hash": None, "password_updated_at": None, "email_link": False}
     if "phone" in change.unlink:
         values["phone_number"] = None
     return values

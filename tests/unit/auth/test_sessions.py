@@ -160,3 +160,11 @@ async def test_names_are_changed_and_removed(service: AuthService) -> None:
     assert (account.display_name, account.photo_url) == ("Ada", "https://x")
     account, _ = await service.update(SCOPE, new.id_token, ProfileChange(display_name=""))
     assert account.display_name is None
+
+
+async def test_who_unlinks_the_password_provider_cannot_sign_in_by_it(service: AuthService) -> None:
+    new = await service.sign_up(SCOPE, email=EMAIL, password=PASSWORD)
+    account, _ = await service.update(SCOPE, new.id_token, ProfileChange(unlink=("password",)))
+    assert account.sign_in_methods() == []
+    with pytest.raises(AuthError, match="INVALID_LOGIN_CREDENTIALS"):
+        await service.sign_in(SCOPE, email=EMAIL, password=PASSWORD)
