@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
@@ -46,6 +47,7 @@ from baas.documents.service import DocumentStore
 from baas.model.canonical import canonicalize
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import FieldFilter, Operator, Query
+from baas.model.values import Fields
 from baas.model.watch import (
     AddTarget,
     ListenResponse,
@@ -247,6 +249,10 @@ class Listener(asyncio.Protocol):
         self.arrivals.take(data[:cut])
 
 
+def _same(protocol: Listener) -> Listener:
+    return protocol
+
+
 def masked(text: str) -> bytes:
     """A client's text frame (with a mask of zeros)."""
     payload = text.encode()
@@ -279,7 +285,7 @@ async def connect_listeners(name: str, port: int, count: int) -> Arrivals:
     loop = asyncio.get_running_loop()
     for _ in range(count):
         protocol = Listener(list(hello), ready, arrivals)
-        await loop.create_connection(lambda p=protocol: p, "127.0.0.1", port)
+        await loop.create_connection(functools.partial(_same, protocol), "127.0.0.1", port)
         if not ready:
             protocol.ready = True
     if ready:
@@ -459,7 +465,11 @@ async def _write_owners(documents: DocumentStore, writes: int) -> None:
         for i in range(writes // 32):
             number = worker * 1000 + i
             name = DocumentName(DATABASE, ("tasks", f"t{number}"))
-            fields = {"owner": f"user{number % 10_000}", "n": time.monotonic_ns(), "text": TEXT}
+            fields: Fields = {
+                "owner": f"user{number % 10_000}",
+                "n": time.monotonic_ns(),
+                "text": TEXT,
+            }
             write = Write(WriteKind.UPDATE, name, fields)
             await documents.commit(Commit(DATABASE, (write,)), OWNER)
 
@@ -494,7 +504,9 @@ async def _connect(port: int, count: int, hello: list[bytes], ready: bytes) -> l
     made = []
     for _ in range(count):
         protocol = Listener(list(hello), ready, arrivals)
-        made.append(await loop.create_connection(lambda p=protocol: p, "127.0.0.1", port))
+        made.append(
+            await loop.create_connection(functools.partial(_same, protocol), "127.0.0.1", port)
+        )
     async with asyncio.timeout(60):
         await arrivals.all_current.wait()
     await asyncio.sleep(0.5)
