@@ -1,6 +1,6 @@
 """Listeners at work: latency, deliveries a second, the cost of unaffected listeners, memory a connection.
 
-    python bench/realtime.py [latency] [flat-out] [per-user] [memory] [--listeners 1000] [--seconds 10]
+    python -m bench.realtime [latency] [flat-out] [per-user] [memory] [--listeners 1000] [--seconds 10]
 
 The server runs in a process of its own, over SQLite in a temporary folder with every write on disk; all
 clients share another process and parse as little as they can. Each figure of ours stands beside a plain
@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -167,7 +167,7 @@ SERVERS: dict[str, Callable[[], Any]] = {
 @contextlib.contextmanager
 def running(name: str) -> Any:
     process = subprocess.Popen(
-        [sys.executable, __file__, "serve", name], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.realtime", "serve", name], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
@@ -223,7 +223,7 @@ class Listener(asyncio.Protocol):
         self.ready = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self.hello.pop(0))
 
     def data_received(self, data: bytes) -> None:
