@@ -25,7 +25,19 @@ log = logging.getLogger(__name__)
 
 DENIED = "Missing or insufficient permissions."
 
-Lookup = Callable[[DocumentName], Document | None]
+
+class Lookup(Protocol):
+    """One state of a database, as rules look into it."""
+
+    def get(self, name: DocumentName) -> Document | None:
+        """A document; ``None`` if it does not exist, or belongs to another database."""
+        ...
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        """Whether a collection has a document."""
+        ...
+
+
 AsyncLookup = Callable[[DocumentName], Awaitable[Document | None]]
 
 
@@ -224,16 +236,7 @@ class Authorizer:
         raise PermissionDenied(decision.message_dev() if self._explain else DENIED)
 
 
-class _NoCollections:
-    """Whether a collection has documents is not told: the rule that asks does not grant."""
-
-    def has_documents(self, database: str, collection: tuple[str, ...]) -> bool:
-        raise rules.EvaluationError("A rule cannot ask here whether a collection has documents.")
-
-    has_documents_after = has_documents
-
-
-class _DocumentLookups(_NoCollections):
+class _DocumentLookups:
     """The engine's look-ups, answered at once from the unit of work at hand."""
 
     def __init__(self, database: DatabaseId, before: Lookup, after: Lookup) -> None:
@@ -247,15 +250,21 @@ class _DocumentLookups(_NoCollections):
     def get_after(self, database: str, path: tuple[str, ...]) -> rules.Resource | None:
         return self._resource(database, path, self._after)
 
+    def has_documents(self, database: str, collection: tuple[str, ...]) -> bool:
+        return database == self._database.database and self._before.has_documents(collection)
+
+    def has_documents_after(self, database: str, collection: tuple[str, ...]) -> bool:
+        return database == self._database.database and self._after.has_documents(collection)
+
     def _resource(
         self, database: str, path: tuple[str, ...], lookup: Lookup
     ) -> rules.Resource | None:
         if database != self._database.database:
             return None
-        return context.resource_of(lookup(DocumentName(self._database, path)))
+        return context.resource_of(lookup.get(DocumentName(self._database, path)))
 
 
-class _FetchedLookups(_NoCollections):
+class _FetchedLookups:
     """The engine's look-ups where fetching is asynchronous: what is not at hand is asked for."""
 
     def __init__(self, database: DatabaseId) -> None:
@@ -270,6 +279,11 @@ class _FetchedLookups(_NoCollections):
         return context.resource_of(self._documents[path])
 
     get_after = get
+
+    def has_documents(self, database: str, collection: tuple[str, ...]) -> bool:
+        raise rules.EvaluationError("Storage rules cannot ask whether a collection has documents.")
+
+    has_documents_after = has_documents
 
     async def fetch(self, needed: rules.LookupNeeded, lookup: AsyncLookup) -> None:
         """Fetch what an evaluation lacked."""

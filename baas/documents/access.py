@@ -5,9 +5,9 @@ They are asked inside the unit of work that does the thing, so nothing changes b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from baas.access.principal import Principal
 from baas.model.document import Document
@@ -15,7 +15,15 @@ from baas.model.paths import DatabaseId, DocumentName, FieldPath
 from baas.model.query import Query
 from baas.model.values import Timestamp
 
-Lookup: TypeAlias = Callable[[DocumentName], Document | None]
+
+class Lookup(Protocol):
+    """One state of a database, as rules look into it."""
+
+    def get(self, name: DocumentName) -> Document | None:
+        """A document; ``None`` if it does not exist, or belongs to another database."""
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        """Whether a collection has a document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
 from baas.documents.change_feed import NO_EPOCH, changes_since
 from baas.documents.history import documents_before, state_at
 from baas.documents.indexes import Index, IndexCatalogue
-from baas.documents.records import Row, find_row, id_key, make_document
+from baas.documents.records import Row, any_document, find_row, id_key, make_document
 from baas.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
 from baas.model.change import CommitChanges
 from baas.model.document import Document
@@ -142,6 +142,11 @@ class Reader:
         if not self.is_past:
             return current
         return state_at(self.tx, entry.key, collection, key, name, current, self.version)
+
+    def has_documents(self, segments: tuple[str, ...]) -> bool:
+        """Whether a collection has a document, at the latest version that the unit sees."""
+        collection = self.collection(segments)
+        return collection is not None and any_document(self.tx, collection.key)
 
     def get_now(self, name: DocumentName) -> Document | None:
         """One document as the rows are now, whatever version is read."""

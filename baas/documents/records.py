@@ -27,6 +27,14 @@ def id_key(document_id: str) -> bytes:
     return encode_path((document_id,))
 
 
+def any_document(tx: Tx, collection_key: int) -> bool:
+    """Whether a collection has a document."""
+    return (
+        tx.one("SELECT 1 FROM documents WHERE collection_key = ? LIMIT 1", (collection_key,))
+        is not None
+    )
+
+
 def find_row(tx: Tx, collection_key: int, key: bytes) -> Row | None:
     """``(id, document_id, fields, create_time, update_time)``."""
     return tx.one(_BY_KEY, (collection_key, key))

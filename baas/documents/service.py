@@ -246,7 +246,7 @@ class DocumentStore:
             for name in dict.fromkeys(names):
                 document = reader.get(name)
                 self._access.check_get(
-                    database, principal, name, document, reader.get, self._request_time(reader)
+                    database, principal, name, document, reader, self._request_time(reader)
                 )
                 found.append((name, document))
             return found
@@ -455,7 +455,7 @@ class DocumentStore:
         )
 
     def _check_query(self, reader: Reader, canonical: Query, principal: Principal) -> None:
-        self._access.check_query(principal, canonical, reader.get, self._request_time(reader))
+        self._access.check_query(principal, canonical, reader, self._request_time(reader))
 
     def _check_unruled(self, reader: Reader, canonical: Query, principal: Principal) -> None:
         """Whether the caller may do what no rule can allow."""

@@ -76,6 +76,43 @@ class _Touched:
         )
 
 
+class _State:
+    """The database before a commit, or as all of it will leave it; see :class:`access.Lookup`."""
+
+    __slots__ = ("_after", "_entry", "_touched", "_tx", "_writer")
+
+    def __init__(
+        self,
+        writer: Writer,
+        tx: Tx,
+        entry: DatabaseEntry,
+        touched: dict[DocumentName, _Touched],
+        *,
+        after: bool,
+    ) -> None:
+        self._writer = writer
+        self._tx = tx
+        self._entry = entry
+        self._touched = touched
+        self._after = after
+
+    def get(self, name: DocumentName) -> Document | None:
+        item = self._touched.get(name)
+        if item is None:
+            return self._writer.lookup(self._tx, self._entry, name)
+        return item.after if self._after else item.before
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        if not self._after:
+            return bool(self._writer.ids_in(self._tx, self._entry, collection, 1))
+        here = [item for name, item in self._touched.items() if name.collection == collection]
+        if any(item.after is not None for item in here):
+            return True
+        gone = {name.id for name in self._touched if name.collection == collection}
+        stored = self._writer.ids_in(self._tx, self._entry, collection, len(gone) + 1)
+        return any(document_id not in gone for document_id in stored)
+
+
 class Writer:
     """Makes commits; every method runs inside a unit of the database's writer."""
 
@@ -150,8 +187,21 @@ class Writer:
         document = make_document(name, row[2], row[3], row[4])
         return _Touched(name, key, collection, row[0], document, document)
 
-    def _lookup(self, tx: Tx, entry: DatabaseEntry, name: DocumentName) -> Document | None:
+    def lookup(self, tx: Tx, entry: DatabaseEntry, name: DocumentName) -> Document | None:
+        """A document as it is stored now; ``None`` if it belongs to another database."""
         return self._read(tx, entry, name).before if name.database == entry.id else None
+
+    def ids_in(
+        self, tx: Tx, entry: DatabaseEntry, collection: tuple[str, ...], most: int
+    ) -> list[str]:
+        """Ids of documents that are stored in a collection now, not more than ``most``."""
+        found = self._catalogue.existing_for_write(tx, entry, collection)
+        if found is None:
+            return []
+        rows = tx.all(
+            "SELECT document_id FROM documents WHERE collection_key = ? LIMIT ?", (found.key, most)
+        )
+        return [row[0] for row in rows]
 
     def _check_access(
         self,
@@ -161,14 +211,8 @@ class Writer:
         touched: dict[DocumentName, _Touched],
         now: Timestamp,
     ) -> None:
-        def before(name: DocumentName) -> Document | None:
-            item = touched.get(name)
-            return self._lookup(tx, entry, name) if item is None else item.before
-
-        def after(name: DocumentName) -> Document | None:
-            item = touched.get(name)
-            return self._lookup(tx, entry, name) if item is None else item.after
-
+        before = _State(self, tx, entry, touched, after=False)
+        after = _State(self, tx, entry, touched, after=True)
         pending = [item.pending() for item in touched.values() if item.written]
         if pending:
             self._access.check_commit(entry.id, principal, pending, before, after, now)

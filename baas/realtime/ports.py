@@ -21,7 +21,15 @@ T = TypeVar("T")
 NO_HISTORY: Final = bytes(8)
 """The epoch of a database to which nothing was ever written."""
 
-Lookup = Callable[[DocumentName], Document | None]
+
+class Lookup(Protocol):
+    """One state of a database, as rules look into it."""
+
+    def get(self, name: DocumentName) -> Document | None:
+        """A document; ``None`` if it does not exist."""
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        """Whether a collection has a document."""
 
 
 class VersionedReader(Protocol):
@@ -37,6 +45,9 @@ class VersionedReader(Protocol):
 
     def get(self, name: DocumentName) -> Document | None:
         """One document."""
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        """Whether a collection has a document."""
 
     def query(self, query: Query) -> list[Document]:
         """The documents of a canonical query, whole, in order."""

@@ -50,23 +50,17 @@ class Judge:
             ``None`` if other documents have to be read.
         """
         try:
-            return self._decide(principal, watched, get, _not_at_hand, frozenset(), -1)
+            return self._decide(principal, watched, get, _NOT_AT_HAND, frozenset(), -1)
         except LookupNeeded:
             return None
 
     def in_unit(self, principal: Principal, watched: Watched, reader: VersionedReader) -> Verdict:
         """Decide at the version of a reader."""
-        seen: dict[DocumentName, Document | None] = {}
-
-        def lookup(name: DocumentName) -> Document | None:
-            if name not in seen:
-                seen[name] = reader.get(name)
-            return seen[name]
-
+        noted = _Noted(reader)
         verdict = self._decide(
-            principal, watched, reader.get, lookup, frozenset(), reader.version.micros
+            principal, watched, reader.get, noted, frozenset(), reader.version.micros
         )
-        looked_up = frozenset(name.segments for name in seen)
+        looked_up = frozenset(name.segments for name in noted.seen)
         return Verdict(verdict.refusal, looked_up, verdict.version)
 
     def may_get(self, principal: Principal, document: Document) -> bool:
@@ -74,7 +68,7 @@ class Judge:
         if principal.bypasses_rules:
             return True
         try:
-            self._check_get(principal, document.name, document, _not_at_hand)
+            self._check_get(principal, document.name, document, _NOT_AT_HAND)
         except (ApiError, LookupNeeded):
             return False
         return True
@@ -106,5 +100,30 @@ class Judge:
         return Timestamp(self._now())
 
 
-def _not_at_hand(name: DocumentName) -> Document | None:
-    raise LookupNeeded("get", name.database.database, name.segments)
+class _Noted:
+    """A reader that notes which documents the rules looked up."""
+
+    def __init__(self, reader: VersionedReader) -> None:
+        self._reader = reader
+        self.seen: dict[DocumentName, Document | None] = {}
+
+    def get(self, name: DocumentName) -> Document | None:
+        if name not in self.seen:
+            self.seen[name] = self._reader.get(name)
+        return self.seen[name]
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        return self._reader.has_documents(collection)
+
+
+class _NotAtHand:
+    """Nothing can be looked up: the decision has to be made in a read."""
+
+    def get(self, name: DocumentName) -> Document | None:
+        raise LookupNeeded("get", name.database.database, name.segments)
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        raise LookupNeeded("has_documents", "", collection)
+
+
+_NOT_AT_HAND = _NotAtHand()

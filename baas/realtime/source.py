@@ -24,6 +24,7 @@ class StoreReader(Protocol):
     version: Timestamp
 
     def get(self, name: DocumentName) -> Document | None: ...
+    def has_documents(self, segments: tuple[str, ...]) -> bool: ...
     def changes_since(self, version: Timestamp) -> Sequence[CommitChanges] | None: ...
 
 
@@ -68,6 +69,7 @@ class _Reader:
         self.version = reader.version
         self.epoch = reader.epoch
         self.get = reader.get
+        self.has_documents = reader.has_documents
         self.changes_since = reader.changes_since
 
     def query(self, query: Query) -> list[Document]:

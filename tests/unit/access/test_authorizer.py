@@ -49,12 +49,24 @@ def authorizer(source: str | None = OWN, **options: bool) -> Authorizer:
     return Authorizer(releases, **options)
 
 
-def nothing(_: DocumentName) -> Document | None:
-    return None
+class State:
+    """A database of these documents, as rules look into it."""
+
+    def __init__(self, *documents: Document) -> None:
+        self._documents = {each.name: each for each in documents}
+
+    def get(self, name: DocumentName) -> Document | None:
+        return self._documents.get(name)
+
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        return any(name.collection == collection for name in self._documents)
+
+
+EMPTY = State()
 
 
 def get(decider: Authorizer, principal: Principal, found: Document | None) -> None:
-    decider.check_get(DATABASE, principal, name("posts/1"), found, nothing, NOW)
+    decider.check_get(DATABASE, principal, name("posts/1"), found, EMPTY, NOW)
 
 
 @dataclass(frozen=True)
@@ -98,10 +110,10 @@ def test_a_service_account_writes_if_its_role_lets_it(role: str, allowed: bool) 
     change = Change(name("posts/1"), None, document("posts/1"), "create")
     get(authorizer(None), account, None)
     if allowed:
-        authorizer(None).check_commit(DATABASE, account, [change], nothing, nothing, NOW)
+        authorizer(None).check_commit(DATABASE, account, [change], EMPTY, EMPTY, NOW)
     else:
         with pytest.raises(PermissionDenied, match="read only"):
-            authorizer(None).check_commit(DATABASE, account, [change], nothing, nothing, NOW)
+            authorizer(None).check_commit(DATABASE, account, [change], EMPTY, EMPTY, NOW)
 
 
 def test_a_caller_of_another_project_is_denied_whatever_the_rules() -> None:
@@ -126,19 +138,17 @@ def test_a_query_is_proven_from_its_own_conditions() -> None:
         condition = FieldFilter(("author",), Operator.EQUAL, author)
         return canonicalize(Query(DATABASE, (), "posts", where=condition))
 
-    authorizer().check_query(ADA, query("ada"), nothing, NOW)
+    authorizer().check_query(ADA, query("ada"), EMPTY, NOW)
     with pytest.raises(PermissionDenied):
-        authorizer().check_query(ADA, query("bob"), nothing, NOW)
+        authorizer().check_query(ADA, query("bob"), EMPTY, NOW)
 
 
 def test_a_commit_is_judged_with_what_its_rules_look_up() -> None:
     change = Change(name("posts/1"), None, document("posts/1", author="ada"), "create")
 
     def members(on: bool) -> None:
-        def lookup(asked: DocumentName) -> Document | None:
-            return document("members/ada", on=on) if asked == name("members/ada") else None
-
-        authorizer().check_commit(DATABASE, ADA, [change], lookup, lookup, NOW)
+        state = State(document("members/ada", on=on))
+        authorizer().check_commit(DATABASE, ADA, [change], state, state, NOW)
 
     members(on=True)
     with pytest.raises(PermissionDenied):
@@ -151,7 +161,7 @@ def test_one_refused_change_refuses_the_commit() -> None:
         Change(name(path), None, document(path, a=1), "create") for path in ("posts/1", "users/1")
     ]
     with pytest.raises(PermissionDenied):
-        authorizer(open_posts).check_commit(DATABASE, ADA, changes, nothing, nothing, NOW)
+        authorizer(open_posts).check_commit(DATABASE, ADA, changes, EMPTY, EMPTY, NOW)
 
 
 def test_a_projects_own_release_goes_before_the_default() -> None:
@@ -162,6 +172,16 @@ def test_a_projects_own_release_goes_before_the_default() -> None:
         get(decider, ADA, None)
     decider.releases.withdraw("p")
     get(decider, ADA, None)
+
+
+def test_the_json_dialect_asks_whether_a_subcollection_has_documents() -> None:
+    """A child that is no field of a document is tried as its subcollection."""
+    rule = '{"rules": {"posts": {"$p": {".read": "!data.child(\'locks\').exists()"}}}}'
+    post = document("posts/1", author="ada")
+    locked = State(post, document("posts/1/locks/x"))
+    authorizer(rule).check_get(DATABASE, ADA, post.name, post, State(post), NOW)
+    with pytest.raises(PermissionDenied):
+        authorizer(rule).check_get(DATABASE, ADA, post.name, post, locked, NOW)
 
 
 @pytest.mark.parametrize(

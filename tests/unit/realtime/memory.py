@@ -117,6 +117,9 @@ class _Reader:
     def get(self, name: DocumentName) -> Document | None:
         return self._state.get(name)
 
+    def has_documents(self, collection: tuple[str, ...]) -> bool:
+        return any(name.collection == collection for name in self._state)
+
     def query(self, query: Query) -> list[Document]:
         return run_naively(self._state, query)
 
@@ -175,7 +178,7 @@ class OwnersAndMembers(AllowAll):
             self._require_member(principal, lookup)
 
     def _require_member(self, principal: Principal, lookup: Lookup) -> None:
-        member = lookup(DocumentName(DATABASE, ("members", principal.uid or "nobody")))
+        member = lookup.get(DocumentName(DATABASE, ("members", principal.uid or "nobody")))
         if member is None or member.fields.get("in") is not True:
             raise PermissionDenied("members only")
 
