@@ -62,6 +62,11 @@ class StorageOptions:
     """Redirect downloads to the blob backend where it can sign such an address."""
     presigned_lifetime: float = 300.0
 
+    @property
+    def has_quotas(self) -> bool:
+        """Whether there is any quota to hold to."""
+        return self.bucket_quota != Quota() or self.user_quota != Quota()
+
     def project_of(self, bucket: str) -> str | None:
         """The project of a bucket that exists by these settings; ``None`` if none does."""
         if bucket in self.buckets:

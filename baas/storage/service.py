@@ -249,15 +249,16 @@ class StorageService:
                 break
         if denial is not None:
             raise denial
+        if self.options.has_quotas:
+            await self._check_room(principal, request.bucket, existing, least)
+
+    async def _check_room(
+        self, principal: Principal, bucket: str, existing: StoredObject | None, size: int
+    ) -> None:
+        more = size - (existing.size if existing is not None else 0)
         owner = principal.uid or ""
         await self.database.read(
-            lambda tx: object_writes.check_quota(
-                tx,
-                request.bucket,
-                owner,
-                self.options,
-                least - (existing.size if existing is not None else 0),
-            )
+            lambda tx: object_writes.check_quota(tx, bucket, owner, self.options, more)
         )
 
     async def _denial_by_declaration(

@@ -315,6 +315,30 @@ async def test_a_download_goes_on_when_minio_comes_back(
     await blobs.close()
 
 
+async def test_downloads_may_be_sent_to_minio_itself(
+    minio: MinioServer, database: SqliteDatabase
+) -> None:
+    blobs = MinioBlobs(MinioOptions.from_url(minio.url(f"test-{uuid.uuid4().hex}")))
+    await blobs.start()
+    rules = ScriptedRules()
+    options = StorageOptions(any_bucket=True, presigned_downloads=True)
+    service = StorageService(database, blobs, rules, options)
+    async with served(storage_rest.routes(service, authenticate)) as url:
+        async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
+            storage = Storage(service, rules, blobs, http, url)
+            await put(storage, "page.html", b"<script>", contentType="text/html")
+            sent = await read(storage, "page.html")
+            assert (sent.status_code, sent.headers["cache-control"]) == (302, "no-store")
+            there = await http.get(sent.headers["location"])
+            assert there.content == b"<script>"
+            assert there.headers["content-type"] == "text/html"
+            assert there.headers["content-disposition"].startswith("attachment")
+            rules.allow = lambda **_: False
+            assert (await read(storage, "page.html")).status_code == 403
+    await service.close()
+    await blobs.close()
+
+
 async def test_wrong_credentials_are_told_at_the_start(minio: MinioServer) -> None:
     options = MinioOptions.from_url(minio.url("some-bucket"))
     blobs = MinioBlobs(dataclasses.replace(options, secret_key="wrong-secret"))
