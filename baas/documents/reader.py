@@ -11,7 +11,7 @@ from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
 from baas.documents.change_feed import NO_EPOCH, changes_since
 from baas.documents.history import documents_before, state_at
 from baas.documents.indexes import Index, IndexCatalogue
-from baas.documents.records import Row, any_document, find_row, id_key, make_document
+from baas.documents.records import Row, find_row, id_key, make_document, some_ids
 from baas.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
 from baas.model.change import CommitChanges
 from baas.model.document import Document
@@ -144,9 +144,19 @@ class Reader:
         return state_at(self.tx, entry.key, collection, key, name, current, self.version)
 
     def has_documents(self, segments: tuple[str, ...]) -> bool:
-        """Whether a collection has a document, at the latest version that the unit sees."""
+        """Whether a collection has a document."""
         collection = self.collection(segments)
-        return collection is not None and any_document(self.tx, collection.key)
+        if collection is None:
+            return False
+        differing = {
+            name.id: document
+            for name, document in self.overlay().items()
+            if name.collection == segments
+        }
+        if any(document is not None for document in differing.values()):
+            return True
+        stored = some_ids(self.tx, collection.key, len(differing) + 1)
+        return any(document_id not in differing for document_id in stored)
 
     def get_now(self, name: DocumentName) -> Document | None:
         """One document as the rows are now, whatever version is read."""

@@ -27,12 +27,10 @@ def id_key(document_id: str) -> bytes:
     return encode_path((document_id,))
 
 
-def any_document(tx: Tx, collection_key: int) -> bool:
-    """Whether a collection has a document."""
-    return (
-        tx.one("SELECT 1 FROM documents WHERE collection_key = ? LIMIT 1", (collection_key,))
-        is not None
-    )
+def some_ids(tx: Tx, collection_key: int, most: int) -> list[str]:
+    """Ids of documents that are stored in a collection now, not more than ``most``."""
+    sql = "SELECT document_id FROM documents WHERE collection_key = ? LIMIT ?"
+    return [row[0] for row in tx.all(sql, (collection_key, most))]
 
 
 def find_row(tx: Tx, collection_key: int, key: bytes) -> Row | None:

@@ -19,7 +19,7 @@ from baas.documents.apply import apply_write
 from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
 from baas.documents.change_feed import INSERT_CHANGE, ChangeFeed
 from baas.documents.indexes import IndexCatalogue, maintain
-from baas.documents.records import encoded_fields, find_row, id_key, make_document
+from baas.documents.records import encoded_fields, find_row, id_key, make_document, some_ids
 from baas.errors import ApiError
 from baas.model.change import Change, CommitChanges
 from baas.model.document import Document
@@ -196,12 +196,7 @@ class Writer:
     ) -> list[str]:
         """Ids of documents that are stored in a collection now, not more than ``most``."""
         found = self._catalogue.existing_for_write(tx, entry, collection)
-        if found is None:
-            return []
-        rows = tx.all(
-            "SELECT document_id FROM documents WHERE collection_key = ? LIMIT ?", (found.key, most)
-        )
-        return [row[0] for row in rows]
+        return [] if found is None else some_ids(tx, found.key, most)
 
     def _check_access(
         self,

@@ -159,7 +159,7 @@ async def test_access_looks_up_the_state_before_and_after_the_whole_commit(
     database: SqliteDatabase,
 ) -> None:
     def allowed(changes: Any, lookup: Any, lookup_after: Any) -> bool:
-        return lookup(name("c/b")) is None and lookup_after(name("c/b")).fields == {"n": 2}
+        return lookup.get(name("c/b")) is None and lookup_after.get(name("c/b")).fields == {"n": 2}
 
     store = DocumentStore(database, Judge(allowed))
     await commit(store, put("c/a"), put("c/b", {"n": 2}))
@@ -178,7 +178,7 @@ async def test_the_right_to_write_is_judged_after_all_earlier_commits(
     """A commit that takes a right away, and one that uses it, race: the later one sees the earlier."""
 
     def allowed(changes: Any, lookup: Any, lookup_after: Any) -> bool:
-        grant = lookup(name("grants/alice"))
+        grant = lookup.get(name("grants/alice"))
         return changes[0].name.collection_id == "grants" or grant is not None
 
     store = DocumentStore(database, Judge(allowed))

@@ -246,3 +246,15 @@ async def test_a_query_in_descending_order_of_names(store: DocumentStore) -> Non
         (await store.run_query(query("c", limit=1, order_by=(descending,)), OWNER)).documents
     ) == ["b"]
     assert await fields_of(store, "c/a") == {}
+
+
+async def test_whether_a_collection_has_documents_is_told_of_the_version_read(
+    store: DocumentStore,
+) -> None:
+    first = await commit(store, put("c/a"))
+    await commit(store, delete("c/a"))
+    answers = [
+        await store.read_at_version(DATABASE, lambda reader: reader.has_documents(("c",)), at=time)
+        for time in (first.commit_time, None)
+    ]
+    assert answers == [True, False]
