@@ -260,7 +260,7 @@ async def _storage(
     documents: DocumentStore,
     stack: contextlib.AsyncExitStack,
 ) -> StorageService:
-    blobs = _blobs(settings, folder)
+    blobs = blob_store(settings, folder)
     try:
         await blobs.start()
     except Unavailable as error:
@@ -284,7 +284,12 @@ async def _storage(
     return service
 
 
-def _blobs(settings: Settings, folder: DataFolder) -> BlobStore:
+def blob_store(settings: Settings, folder: DataFolder) -> BlobStore:
+    """Where objects are kept, by the settings.
+
+    Raises:
+        SettingsError: the address of the storage is malformed.
+    """
     if settings.storage_url is None:
         return FilesystemBlobs(folder.objects)
     # Imported where it is used: the package costs a third of a second at start.

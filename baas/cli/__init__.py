@@ -8,17 +8,23 @@ import sys
 import typer
 
 GROUPS = {
-    "rules": "Check, test and explain security rules.",
+    "rules": "Check, test, explain and deploy security rules.",
     "users": "Manage accounts.",
-    "keys": "Manage service-account keys.",
+    "keys": "Manage service-account keys and secrets.",
     "indexes": "List, pin, drop and explain indexes.",
-    "data": "Export and import documents.",
 }
-"""Command groups, each a module of this package with an ``app``."""
+"""Command groups: each a module of this package with an ``app``."""
+
+COMMANDS = {
+    "export": ("transfer", "Write all documents into a file."),
+    "import": ("transfer", "Write all documents of a file into the database."),
+    "doctor": ("doctor", "Check that everything that is kept agrees with itself."),
+}
+"""Single commands: each in a module of this package with a ``register``."""
 
 
 def build(words: list[str]) -> typer.Typer:
-    """The command tree. Only the group that the words name is imported: the others cost start-up time."""
+    """The command tree. Only what the words name is imported: the rest costs start-up time."""
     app = typer.Typer(
         name="homefire",
         help="Homefire: Firebase at home. A Firebase-style backend in one process.",
@@ -30,15 +36,28 @@ def build(words: list[str]) -> typer.Typer:
     importlib.import_module("baas.cli.serve").register(app)
     importlib.import_module("baas.cli.maintenance").register(app)
     for name, summary in GROUPS.items():
-        if command == name:
-            group = importlib.import_module(f"baas.cli.{name}").app
-            if name == "rules":
-                importlib.import_module("baas.cli.rules_deploy").register(group)
-        else:
-            group = typer.Typer()
-            group.callback()(lambda: None)
-        app.add_typer(group, name=name, help=summary)
+        app.add_typer(_group(name) if command == name else _named(), name=name, help=summary)
+    named = COMMANDS.get(command or "")
+    if named is not None:
+        importlib.import_module(f"baas.cli.{named[0]}").register(app)
+    for name, (module, summary) in COMMANDS.items():
+        if named is None or module != named[0]:
+            app.command(name, help=summary)(lambda: None)
     return app
+
+
+def _group(name: str) -> typer.Typer:
+    group: typer.Typer = importlib.import_module(f"baas.cli.{name}").app
+    if name == "rules":
+        importlib.import_module("baas.cli.rules_deploy").register(group)
+    return group
+
+
+def _named() -> typer.Typer:
+    """A group that is only listed."""
+    group = typer.Typer()
+    group.callback()(lambda: None)
+    return group
 
 
 def main() -> None:

@@ -30,20 +30,20 @@ def folder(tmp_path: Path) -> str:
     file = tmp_path / "in.ndjson"
     file.write_text("".join(json.dumps(line) + "\n" for line in EXPORT))
     data = str(tmp_path / "data")
-    result = homefire("data", "import", str(file), "--data", data)
+    result = homefire("import", str(file), "--data", data)
     assert result.exit_code == 0, result.output
     return data
 
 
 def test_what_was_imported_is_exported(folder: str, tmp_path: Path) -> None:
     file = tmp_path / "out.ndjson"
-    result = homefire("data", "export", str(file), "--data", folder)
+    result = homefire("export", str(file), "--data", folder)
     assert result.exit_code == 0, result.output
     assert len(file.read_text().splitlines()) == 152
 
 
 def test_a_folder_is_checked(folder: str) -> None:
-    assert homefire("data", "check", "--data", folder).exit_code == 0
+    assert homefire("doctor", "--data", folder).exit_code == 0
 
 
 def test_declared_indexes_are_built_and_explained(folder: str, tmp_path: Path) -> None:
