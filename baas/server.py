@@ -53,7 +53,7 @@ from baas.storage.blobs.filesystem import FilesystemBlobs
 from baas.storage.buckets import Buckets
 from baas.storage.clearing import clear
 from baas.storage.housekeeping import Housekeeping
-from baas.storage.options import StorageOptions
+from baas.storage.options import Quota, StorageOptions
 from baas.storage.service import StorageService
 from baas.storage.signed_urls import SigningKey
 from rules import RulesCompileError
@@ -271,6 +271,9 @@ async def _storage(
         buckets=dict.fromkeys(settings.buckets, settings.project),
         any_bucket=settings.dev,
         max_object_bytes=settings.max_upload_bytes,
+        bucket_quota=Quota(bytes=settings.bucket_quota_bytes),
+        user_quota=Quota(bytes=settings.user_quota_bytes),
+        presigned_downloads=settings.presigned_downloads,
     )
 
     async def lookup(name: DocumentName) -> Document | None:
@@ -296,7 +299,14 @@ def blob_store(settings: Settings, folder: DataFolder) -> BlobStore:
     from baas.storage.blobs.minio import MinioBlobs, MinioOptions
 
     try:
-        return MinioBlobs(MinioOptions.from_url(settings.storage_url.get_secret_value()))
+        secret = settings.storage_secret_key
+        return MinioBlobs(
+            MinioOptions.from_url(
+                settings.storage_url.get_secret_value(),
+                access_key=settings.storage_access_key,
+                secret_key=secret.get_secret_value() if secret else None,
+            )
+        )
     except ValueError as error:
         raise SettingsError(f"storage_url: {error}") from None
 

@@ -86,6 +86,17 @@ class Settings(BaseModel):
         description="Where objects are kept: http(s)://ACCESS:SECRET@HOST:PORT/BUCKET for MinIO or S3; "
         "none: in the data folder.",
     )
+    storage_access_key: str | None = Field(
+        None, description="Access key for storage_url, where the address does not hold it."
+    )
+    storage_secret_key: SecretStr | None = Field(
+        None, description="Secret key for storage_url, where the address does not hold it."
+    )
+    presigned_downloads: bool = Field(
+        False,
+        description="Redirect downloads to storage_url's server by a signed address, so that their bytes "
+        "do not pass through this one.",
+    )
     secret_key: SecretStr | None = Field(
         None,
         description="Key that encrypts secrets in the database, 32 bytes in base64 (several, separated "
@@ -102,6 +113,12 @@ class Settings(BaseModel):
     max_connections: int = Field(20_000, ge=1, description="Open connections at most.")
     max_upload_bytes: int = Field(
         5 * 1024 * 1024 * MIB, ge=1, description="Largest object that can be stored."
+    )
+    bucket_quota_bytes: int | None = Field(
+        None, ge=1, description="Bytes that one bucket may hold; none: unbounded."
+    )
+    user_quota_bytes: int | None = Field(
+        None, ge=1, description="Bytes that one user may keep in one bucket; none: unbounded."
     )
     shutdown_seconds: float = Field(
         10, ge=0, le=600, description="How long requests in flight may take to finish at shutdown."
