@@ -1,4 +1,4 @@
-"""Print docs/settings.md from the settings themselves: `python scripts/list_settings.py > docs/settings.md`."""
+"""Print ``docs/settings.md`` from the settings themselves."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from baas.settings import Settings
 
 HEAD = """# Settings
 
-From weakest to strongest: the default, the file `homefire.toml` (or `--config FILE`), the environment variable
-(`HOMEFIRE_` and the name in capitals, such as `HOMEFIRE_PORT`), the flag (`--port`, or `--set name=value` for any).
-A setting that does not hold is refused at start with its name and what it may be. Lists are separated by commas.
+From weakest to strongest: the default, the file `homefire.toml` (or `--config FILE`), the environment
+variable (`HOMEFIRE_` and the name in capitals, such as `HOMEFIRE_PORT`), the flag (`--port`, or
+`--set name=value` for any). A setting that does not hold is refused at start with its name and what it
+may be. Lists are separated by commas. Made by `python scripts/list_settings.py > docs/settings.md`.
 
 | setting | default | meaning |
 |---|---|---|"""

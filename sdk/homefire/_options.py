@@ -11,13 +11,13 @@ from homefire._transport.net import normal_host
 from homefire.errors import AppError
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
-HOST_VARIABLE = "HOMEFIRE_HOST"
+HOST_VARIABLE = "HOMEFIRE_URL"
 
 
 class FirebaseOptions(TypedDict, total=False):
     """The keys of ``initialize_app``'s configuration. Firebase's camelCase spelling is taken as well.
 
-    ``host`` is the server's address; without it the environment's ``HOMEFIRE_HOST`` counts, then
+    ``host`` is the server's address; without it the environment's ``HOMEFIRE_URL`` counts, then
     ``http://127.0.0.1:8080``. The keys from ``auth_domain`` on are kept but not used.
     """
 

@@ -141,7 +141,7 @@ async def initialize_test_environment(
 ) -> RulesTestEnvironment:
     """Load rules into a project of a server in development mode.
 
-    ``host`` is the server's address; by default the environment's ``HOMEFIRE_HOST``, then
+    ``host`` is the server's address; by default the environment's ``HOMEFIRE_URL``, then
     ``http://127.0.0.1:8080``. Raises ``invalid-argument`` with line and column for rules that do not compile.
     """
     address = normal_host(host or os.environ.get(HOST_VARIABLE) or DEFAULT_HOST)

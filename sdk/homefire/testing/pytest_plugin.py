@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from homefire.sync.testing import RulesTestEnvironment
 
 _OPTIONS = {
-    "homefire_host": "Address of a Homefire server in development mode (default: HOMEFIRE_HOST).",
+    "homefire_host": "Address of a Homefire server in development mode (default: HOMEFIRE_URL).",
     "homefire_project": "Project that tests of security rules use (default: rules-test).",
     "homefire_firestore_rules": "File with the rules for documents, from the root folder on.",
     "homefire_storage_rules": "File with the rules for objects, from the root folder on.",

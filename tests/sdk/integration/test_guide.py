@@ -24,7 +24,7 @@ PROGRAMS = [
 async def test_a_program_of_the_guide_runs(open_server: Server, program: str) -> None:
     program = program.replace("http://127.0.0.1:8080", open_server.host)
     environment = os.environ | {
-        "HOMEFIRE_HOST": open_server.host,
+        "HOMEFIRE_URL": open_server.host,
         "PYTHONPATH": str(ROOT / "sdk"),
         "PYTHONWARNINGS": "error",
     }

@@ -18,7 +18,7 @@ OPTIONS = {"project_id": "demo", "api_key": "k"}
 def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from homefire.app import _registry
 
-    monkeypatch.delenv("HOMEFIRE_HOST", raising=False)
+    monkeypatch.delenv("HOMEFIRE_URL", raising=False)
     yield
     _registry.apps.clear()
 
@@ -68,7 +68,7 @@ def test_the_host_is_given_or_from_the_environment_or_the_usual_one(
     monkeypatch: pytest.MonkeyPatch, given: str | None, env: str | None, host: str
 ) -> None:
     if env is not None:
-        monkeypatch.setenv("HOMEFIRE_HOST", env)
+        monkeypatch.setenv("HOMEFIRE_URL", env)
     app = initialize_app(OPTIONS | ({"host": given} if given else {}))
     assert app._options.host == host
 
