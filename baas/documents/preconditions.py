@@ -14,19 +14,19 @@ def check_precondition(
     """Check a write's precondition against the document as it is.
 
     Raises:
-        NotFound: the document must exist (``exists: true``, or any ``updateTime``) and does not.
+        NotFound: the document must exist (``exists: true``) and does not.
         AlreadyExists: it must not exist, and does.
-        FailedPrecondition: it was last updated at another time.
+        FailedPrecondition: it was last updated at another time, or does not exist. Hosted Firestore
+            answers so, and transactions of the web SDK run again on this code but not on NOT_FOUND.
     """
     if precondition.exists is False and before is not None:
         raise AlreadyExists(f"Document already exists: {name.name}")
-    if before is None:
-        if precondition.exists or precondition.update_time is not None:
-            raise NotFound(f"No document to update: {name.name}")
-        return
+    if precondition.exists and before is None:
+        raise NotFound(f"No document to update: {name.name}")
     expected = precondition.update_time
-    if expected is not None and expected != before.update_time:
+    stored = None if before is None else before.update_time
+    if expected is not None and expected != stored:
         raise FailedPrecondition(
-            f"The stored version ({before.update_time.micros}) of {name.name} does not match the "
-            f"required base version ({expected.micros}): read it again and retry."
+            f"The stored version ({0 if stored is None else stored.micros}) of {name.name} does not "
+            f"match the required base version ({expected.micros}): read it again and retry."
         )

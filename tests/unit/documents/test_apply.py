@@ -134,7 +134,7 @@ class TestPreconditions:
         ("before", "precondition", "error"),
         [
             (None, Precondition(exists=True), NotFound),
-            (None, Precondition(update_time=BEFORE), NotFound),
+            (None, Precondition(update_time=BEFORE), FailedPrecondition),
             ({}, Precondition(exists=False), AlreadyExists),
             ({}, Precondition(update_time=NOW), FailedPrecondition),
         ],
