@@ -117,6 +117,8 @@ class VersionedReads:
     ) -> Transaction:
         if options.read_time is not None:
             await self._await_version(database, options.read_time)
+            # asked before it begins, so that a time that is too old opens no transaction
+            await self.at(database, lambda reader: None, options.read_time)
         return await self._transactions.begin(database, options, principal)
 
     async def _await_version(self, database: DatabaseId, version: Timestamp) -> None:

@@ -12,7 +12,7 @@ from baas.db.sqlite import SqliteDatabase
 from baas.documents.service import DocumentStore
 from baas.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from baas.model.paths import DatabaseId
-from baas.model.query import Direction, Query
+from baas.model.query import Direction, Query, TransactionOptions
 from baas.model.values import Timestamp
 from baas.model.write import Commit, Write, WriteKind
 from tests.integration.documents.helpers import (
@@ -78,6 +78,8 @@ async def test_a_read_time_before_what_is_kept_is_refused(database: SqliteDataba
     assert await store.retention.prune() == 2
     with pytest.raises(FailedPrecondition, match="too old"):
         await store.get(name("c/a"), OWNER, consistency=at(old))
+    with pytest.raises(FailedPrecondition, match="too old"):
+        await store.begin(DATABASE, TransactionOptions(read_only=True, read_time=old), OWNER)
     changes = await store.read_at_version(DATABASE, lambda reader: reader.changes_since(old))
     assert changes is None
 
