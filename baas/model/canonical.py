@@ -107,11 +107,11 @@ def canonicalize(query: Query) -> Query:
         _check_find_nearest(query.find_nearest)
     normalized = None if where is None else _normalize(where)
     if normalized is not None:
-        _check_disjuncts(normalized)
+        disjuncts(normalized)
     return replace(
         query,
         where=normalized,
-        order_by=_all_orders(query),
+        order_by=_all_orders(query, normalized),
         select=None if query.select is None else _canonical_select(query.select),
     )
 
@@ -190,7 +190,7 @@ def _check_filter(condition: Filter, database: DatabaseId) -> None:
         if count > MAX_FILTERS:
             raise InvalidArgument(f"A query may have at most {MAX_FILTERS} filters.")
         if isinstance(part, CompositeFilter):
-            listed = listed or (part.op == "OR" and len(part.filters) > 1)
+            listed = listed or part.op == "OR"
             continue
         _check_field_filter(part, database)
         exclusions += part.op in _EXCLUSIONS
@@ -201,6 +201,8 @@ def _check_filter(condition: Filter, database: DatabaseId) -> None:
             "Only a single 'NOT_EQUAL', 'NOT_IN', 'IS_NOT_NAN', or 'IS_NOT_NULL' filter is allowed "
             "per query."
         )
+    if _array_filters(condition) > 1:
+        raise InvalidArgument("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
     if not_in and listed:
         raise InvalidArgument(
             "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'."
@@ -289,19 +291,21 @@ def _check_find_nearest(nearest: FindNearest) -> None:
         )
 
 
-def _check_disjuncts(condition: Filter) -> None:
-    for conjunction in disjuncts(condition):
-        if sum(part.op is Operator.ARRAY_CONTAINS for part in conjunction) > 1:
-            raise InvalidArgument(
-                "A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction."
-            )
+def _array_filters(condition: Filter) -> int:
+    """The most ARRAY_CONTAINS filters that any one disjunct has."""
+    if isinstance(condition, FieldFilter):
+        return condition.op in (Operator.ARRAY_CONTAINS, Operator.ARRAY_CONTAINS_ANY)
+    distinct = {encode_value(_filter_key(part)): part for part in condition.filters}
+    counts = map(_array_filters, distinct.values())
+    return sum(counts) if condition.op == "AND" else max(counts)
 
 
-def _all_orders(query: Query) -> tuple[Order, ...]:
+def _all_orders(query: Query, where: Filter | None) -> tuple[Order, ...]:
+    """The orders of a query with its normalized filter: what can match nothing implies none."""
     direction = query.order_by[-1].direction if query.order_by else Direction.ASCENDING
     ordered = {order.field_path for order in query.order_by}
     implied = {
-        part.field_path for part in field_filters(query.where) if part.op in _INEQUALITIES
+        part.field_path for part in field_filters(where) if part.op in _INEQUALITIES
     } - ordered
     implied.discard(DOCUMENT_ID)
     added = sorted(implied, key=format_field_path)
@@ -319,11 +323,11 @@ def _all_orders(query: Query) -> tuple[Order, ...]:
     )
 
 
-def _canonical_select(select: tuple[FieldPath, ...]) -> tuple[FieldPath, ...] | None:
+def _canonical_select(select: tuple[FieldPath, ...]) -> tuple[FieldPath, ...]:
     for path in select:
         check_field_path(path)
     fields = {path for path in select if path != DOCUMENT_ID}
-    return tuple(sorted(fields)) if fields else ((DOCUMENT_ID,) if select else None)
+    return tuple(sorted(fields)) if fields else (DOCUMENT_ID,)
 
 
 def _normalize(condition: Filter) -> Filter | None:

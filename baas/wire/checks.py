@@ -156,10 +156,15 @@ def named_aggregations(aggregations: Sequence[Aggregation]) -> tuple[Aggregation
     """Give aggregations without an alias the names ``field_1``, ``field_2``… that clients expect.
 
     Raises:
-        InvalidArgument: none at all, too many, or two with one alias.
+        InvalidArgument: none at all, too many, two with one alias, a reserved alias, or an aggregation
+            of ``__name__``.
     """
     if not 1 <= len(aggregations) <= MAX_AGGREGATIONS:
         raise InvalidArgument(f"A query must have 1 to {MAX_AGGREGATIONS} aggregations.")
+    for aggregation in aggregations:
+        check_field_path((aggregation.alias,))
+        if aggregation.field_path == DOCUMENT_ID:
+            raise InvalidArgument("__name__ cannot be aggregated: only counted.")
     given = [aggregation.alias for aggregation in aggregations if aggregation.alias]
     taken = set(given)
     if len(taken) != len(given):
@@ -217,3 +222,29 @@ def check_written_once(writes: Sequence[Write]) -> None:
     """
     if len({write.name for write in writes}) != len(writes):
         raise InvalidArgument("A batch write must not write to one document more than once.")
+
+
+def check_verified_apart(writes: Sequence[Write]) -> None:
+    """Refuse a request that verifies a document and has another write, or verify, of it.
+
+    Raises:
+        InvalidArgument: it does.
+    """
+    verified = {write.name for write in writes if write.kind is WriteKind.VERIFY}
+    if verified and sum(write.name in verified for write in writes) > len(verified):
+        raise InvalidArgument(
+            "The same document cannot be verified more than once, or verified and written, in a "
+            "single request."
+        )
+
+
+def check_unnamed(name: str) -> None:
+    """Refuse a document to create that has a name: its id is a parameter.
+
+    Raises:
+        InvalidArgument: it has.
+    """
+    if name:
+        raise InvalidArgument(
+            "document.name must not be set: name the document to create by its parent and documentId."
+        )

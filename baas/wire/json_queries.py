@@ -221,13 +221,12 @@ def _parse_select(message: JsonObject) -> tuple[FieldPath, ...] | None:
         return None
     select = message.child("select", _SELECT)
     place = select.place("fields")
-    paths = tuple(
+    return tuple(
         field_path(
             JsonObject(raw, _FIELD, f"{place}[{index}]", strict=message.strict).text("fieldPath")
         )
         for index, raw in enumerate(select.items("fields"))
     )
-    return paths or None
 
 
 def _parse_nearest(message: JsonObject) -> FindNearest | None:

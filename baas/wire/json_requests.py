@@ -28,6 +28,7 @@ from baas.model.write import (
     WriteKind,
 )
 from baas.wire.checks import (
+    check_verified_apart,
     check_written_once,
     checked_name,
     checked_page_size,
@@ -161,10 +162,12 @@ def parse_writes(
     raw: Sequence[object], database: DatabaseId | None, *, strict: bool = True
 ) -> tuple[Write, ...]:
     """The items of a ``writes`` member."""
-    return tuple(
+    writes = tuple(
         parse_write(each, database=database, strict=strict, where=f"writes[{index}]")
         for index, each in enumerate(raw)
     )
+    check_verified_apart(writes)
+    return writes
 
 
 def parse_commit(raw: object, database: DatabaseId | None = None, *, strict: bool = True) -> Commit:

@@ -127,7 +127,7 @@ def _decode_cursor(message: Any) -> Cursor:
 def _decode_select(message: Any) -> tuple[FieldPath, ...] | None:
     if not message.HasField("select"):
         return None
-    return tuple(field_path(field.field_path) for field in message.select.fields) or None
+    return tuple(field_path(field.field_path) for field in message.select.fields)
 
 
 def _decode_nearest(message: Any) -> FindNearest:

@@ -22,6 +22,8 @@ from baas.model.write import (
     WriteKind,
 )
 from baas.wire.checks import (
+    check_unnamed,
+    check_verified_apart,
     check_written_once,
     checked_name,
     checked_page_size,
@@ -92,7 +94,9 @@ def decode_write(message: Any, database: DatabaseId | None = None) -> Write:
 
 def decode_writes(messages: Iterable[Any], database: DatabaseId | None) -> tuple[Write, ...]:
     """Writes, in order."""
-    return tuple(decode_write(each, database) for each in messages)
+    writes = tuple(decode_write(each, database) for each in messages)
+    check_verified_apart(writes)
+    return writes
 
 
 def decode_commit(message: Any) -> Commit:
@@ -128,6 +132,7 @@ def decode_write_stream_request(
 def decode_create_document(message: Any) -> CreateDocumentRequest:
     """A ``CreateDocumentRequest``."""
     database, parent = parent_path(message.parent)
+    check_unnamed(message.document.name)
     return CreateDocumentRequest(
         database,
         parent,

@@ -84,6 +84,11 @@ class TestOrders:
         with pytest.raises(InvalidArgument):
             canonicalize(replace(QUERY, order_by=order_by))
 
+    @pytest.mark.parametrize("nothing", [None, float("nan")])
+    def test_a_comparison_that_nothing_fulfils_implies_no_order(self, nothing: Value) -> None:
+        condition = any_of(where("a", Op.LESS_THAN, nothing), where("b", Op.EQUAL, 1))
+        assert canonicalize(replace(QUERY, where=condition)).order_by == (Order(DOCUMENT_ID),)
+
 
 class TestFilters:
     @pytest.mark.parametrize(
@@ -122,6 +127,11 @@ class TestFilters:
             (all_of(where("a", Op.NOT_EQUAL, 1), where("b", Op.NOT_IN, [1])), "Only a single"),
             (all_of(where("a", Op.NOT_IN, [1]), where("b", Op.IN, [1, 2])), "cannot be used"),
             (any_of(where("a", Op.NOT_IN, [1]), where("b", Op.EQUAL, 1)), "cannot be used"),
+            (any_of(where("a", Op.NOT_IN, [1])), "cannot be used"),
+            (
+                all_of(where("a", Op.ARRAY_CONTAINS, 1), where("a", Op.ARRAY_CONTAINS, None)),
+                "maximum of 1 'ARRAY_CONTAINS'",
+            ),
             (
                 all_of(where("a", Op.ARRAY_CONTAINS, 1), where("b", Op.ARRAY_CONTAINS_ANY, [1, 2])),
                 "maximum of 1 'ARRAY_CONTAINS'",
@@ -152,6 +162,10 @@ class TestFilters:
         assert normalized(
             any_of(where("a", Op.ARRAY_CONTAINS, 1), where("b", Op.ARRAY_CONTAINS, 1))
         )
+
+    def test_the_same_array_filter_twice_counts_once(self) -> None:
+        contains = where("a", Op.ARRAY_CONTAINS, 1)
+        assert normalized(all_of(contains, contains)) == contains
 
     def test_refuses_filters_nested_without_end(self) -> None:
         condition: Filter = where("a", Op.EQUAL, 1)
@@ -228,6 +242,9 @@ class TestRest:
         selected = replace(QUERY, select=(("b",), ("a",), ("b",), DOCUMENT_ID))
         assert canonicalize(selected).select == (("a",), ("b",))
         assert canonicalize(replace(QUERY, select=(DOCUMENT_ID,))).select == (DOCUMENT_ID,)
+
+    def test_an_empty_selection_is_the_name_alone(self) -> None:
+        assert canonicalize(replace(QUERY, select=())).select == (DOCUMENT_ID,)
 
     @given(conditions, orders)
     def test_is_idempotent(self, condition: Filter, order_by: tuple[Order, ...]) -> None:

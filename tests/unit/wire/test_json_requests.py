@@ -54,7 +54,7 @@ def test_a_commit_as_the_web_client_sends_it() -> None:
                     "updateMask": {"fieldPaths": ["c", "m.`\\`odd\\``"]},
                     "currentDocument": {"updateTime": "2026-11-21T23:34:19.748994000Z"},
                 },
-                {"verify": NAME, "currentDocument": {"exists": False}},
+                {"verify": f"{ROOT}/t/b", "currentDocument": {"exists": False}},
             ]
         },
         DATABASE,
@@ -68,7 +68,11 @@ def test_a_commit_as_the_web_client_sends_it() -> None:
             (("c",), ("m", "`odd`")),
             precondition=Precondition(update_time=Timestamp(1795304059748994)),
         ),
-        Write(WriteKind.VERIFY, DOCUMENT, precondition=Precondition(exists=False)),
+        Write(
+            WriteKind.VERIFY,
+            DocumentName(DATABASE, ("t", "b")),
+            precondition=Precondition(exists=False),
+        ),
     )
 
 
@@ -311,6 +315,25 @@ class TestQueries:
         with pytest.raises(InvalidArgument, match="Parent"):
             parse_query(f"{ROOT}/users", {})
 
+    def test_an_empty_selection_is_not_an_absent_one(self) -> None:
+        assert parse_query(ROOT, {"select": {}}).select == ()
+        assert parse_query(ROOT, {"select": {"fields": []}}).select == ()
+        assert parse_query(ROOT, {}).select is None
+
+
+class TestVerifies:
+    @pytest.mark.parametrize(
+        "other", [{"verify": NAME}, {"delete": NAME}, {"update": {"name": NAME}}]
+    )
+    @pytest.mark.parametrize("verify_first", [True, False])
+    def test_a_verified_document_can_be_in_no_other_write(
+        self, other: dict[str, Any], verify_first: bool
+    ) -> None:
+        exists = {"currentDocument": {"exists": True}}
+        writes = [{"verify": NAME, **exists}, {**other, **exists}]
+        with pytest.raises(InvalidArgument, match="verified"):
+            parse_commit({"writes": writes if verify_first else writes[::-1]}, DATABASE)
+
 
 class TestAggregations:
     def test_without_alias_are_numbered_around_the_given_ones(self) -> None:
@@ -341,6 +364,9 @@ class TestAggregations:
             [{"sum": {}}],
             [{"alias": "a", "count": {}}, {"alias": "a", "count": {}}],
             [{"count": {}}] * 6,
+            [{"alias": "__a__", "count": {}}],
+            [{"sum": {"field": {"fieldPath": "__name__"}}}],
+            [{"avg": {"field": {"fieldPath": "__name__"}}}],
         ],
     )
     def test_refuses(self, aggregations: list[Any]) -> None:
