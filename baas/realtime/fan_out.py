@@ -124,6 +124,8 @@ class Hub:
         self._message: tuple[int, bytes, TargetChange] | None = None
         self._early: list[CommitChanges] | None = []
         self._opening: asyncio.Task[None] | None = None
+        self.streams = 0
+        """Open streams: without any the hub can go."""
         self.epoch = b""
         self.frontier = -1
 
@@ -158,7 +160,7 @@ class Hub:
         if version <= self.frontier:
             return
         self.frontier = version
-        keys = frozenset(change.name.segments for change in commit.changes)
+        keys = _touched(commit.changes)
         if len(self._recent) == _RECENT_COMMITS:
             self._recent_from = self._recent[0][0]
         self._recent.append((version, keys))
@@ -607,6 +609,17 @@ def _run(query: Query) -> Callable[[VersionedReader], list[Document]]:
 
 def _get_all(view: DocumentsView) -> Callable[[VersionedReader], list[Document | None]]:
     return lambda reader: [reader.get(name) for name in view.names]
+
+
+def _touched(changes: Iterable[Change]) -> frozenset[Key]:
+    """The documents that changed, and the collections that one of them entered or left."""
+    keys = set()
+    for change in changes:
+        segments = change.name.segments
+        keys.add(segments)
+        if change.old is None or change.new is None:
+            keys.add(segments[:-1])
+    return frozenset(keys)
 
 
 def _nothing(_name: DocumentName) -> Document | None:

@@ -24,7 +24,11 @@ Get = Callable[[DocumentName], Document | None]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Allowed, or refused with a reason. ``version``: where the documents looked up stood."""
+    """Allowed, or refused with a reason.
+
+    ``dependencies`` are paths of documents and of collections that were looked into, as they stood at
+    ``version``.
+    """
 
     refusal: ApiError | None
     dependencies: frozenset[Key]
@@ -60,8 +64,8 @@ class Judge:
         verdict = self._decide(
             principal, watched, reader.get, noted, frozenset(), reader.version.micros
         )
-        looked_up = frozenset(name.segments for name in noted.seen)
-        return Verdict(verdict.refusal, looked_up, verdict.version)
+        looked_up = {name.segments for name in noted.seen} | noted.collections
+        return Verdict(verdict.refusal, frozenset(looked_up), verdict.version)
 
     def may_get(self, principal: Principal, document: Document) -> bool:
         """Whether the caller may see a document, as far as that can be told without reading others."""
@@ -101,11 +105,12 @@ class Judge:
 
 
 class _Noted:
-    """A reader that notes which documents the rules looked up."""
+    """A reader that notes which documents the rules looked up, and which collections they looked into."""
 
     def __init__(self, reader: VersionedReader) -> None:
         self._reader = reader
         self.seen: dict[DocumentName, Document | None] = {}
+        self.collections: set[Key] = set()
 
     def get(self, name: DocumentName) -> Document | None:
         if name not in self.seen:
@@ -113,6 +118,7 @@ class _Noted:
         return self.seen[name]
 
     def has_documents(self, collection: tuple[str, ...]) -> bool:
+        self.collections.add(collection)
         return self._reader.has_documents(collection)
 
 

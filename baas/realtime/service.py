@@ -45,6 +45,7 @@ def _wall_micros() -> int:
 class RealtimeMetrics:
     """Where the service stands."""
 
+    databases: int
     streams: int
     targets: int
     views: int
@@ -254,6 +255,7 @@ class RealtimeService:
         self._loads = asyncio.Semaphore(self.options.concurrent_loads)
         self._unsubscribe = source.subscribe(self._commit)
         self._sweeper: asyncio.Task[None] | None = None
+        self._ending: list[asyncio.Task[None]] = []
         self._closed = False
 
     def open(self, database: DatabaseId, principal: Principal) -> WatchStream:
@@ -268,6 +270,7 @@ class RealtimeService:
             self._sweeper = asyncio.ensure_future(self._sweep())
         hub, judge = self._hub(database)
         stream = WatchStream(self, hub, judge, principal)
+        hub.streams += 1
         self._streams[stream] = None
         return stream
 
@@ -289,6 +292,7 @@ class RealtimeService:
         """Figures of the moment, and totals of merges and resets of the open streams."""
         states = [stream.state for stream in self._streams]
         return RealtimeMetrics(
+            databases=len(self._hubs),
             streams=len(states),
             targets=sum(len(state.targets) for state in states),
             views=sum(hub.views for hub, _judge in self._hubs.values()),
@@ -308,10 +312,17 @@ class RealtimeService:
             await asyncio.gather(self._sweeper, return_exceptions=True)
         for hub, _judge in self._hubs.values():
             await hub.close()
+        await asyncio.gather(*self._ending)
 
     def forget(self, stream: WatchStream) -> None:
         """A stream was closed. For the stream."""
-        self._streams.pop(stream, None)
+        del self._streams[stream]
+        hub, _judge = self._hubs[stream.database]
+        hub.streams -= 1
+        if not hub.streams:
+            del self._hubs[stream.database]
+            self._ending.append(asyncio.ensure_future(hub.close()))
+            self._ending = [task for task in self._ending if not task.done()]
 
     def _hub(self, database: DatabaseId) -> tuple[Hub, Judge]:
         entry = self._hubs.get(database)

@@ -9,12 +9,15 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from baas.access.principal import ANONYMOUS
-from baas.errors import ApiError, Unauthenticated
+from baas.access.principal import ANONYMOUS, Principal
+from baas.errors import ApiError, PermissionDenied, Unauthenticated
+from baas.model.query import Query
+from baas.model.values import Timestamp
 from baas.model.watch import DocumentChange, DocumentRemove, ListenResponse
 from baas.realtime.options import RealtimeOptions
+from baas.realtime.ports import Lookup
 from tests.unit.realtime.harness import Setting, query, user
-from tests.unit.realtime.memory import OwnersAndMembers
+from tests.unit.realtime.memory import AllowAll, OwnersAndMembers
 
 ANN = user("ann")
 
@@ -200,3 +203,22 @@ async def test_a_user_of_another_project_is_denied(setting: Setting) -> None:
     ann = setting.listener(replace(ANN, project="elsewhere"))
     await ann.listen(2, query("notes"))
     assert ann.cause(2) == "PERMISSION_DENIED"
+
+
+async def test_a_right_that_hangs_on_a_collection_having_documents_is_judged_with_it() -> None:
+    class WhileThereAreAny(AllowAll):
+        def check_query(
+            self, principal: Principal, query: Query, lookup: Lookup, time: Timestamp
+        ) -> None:
+            if not lookup.has_documents(("passes",)):
+                raise PermissionDenied("no passes are left")
+
+    setting = Setting(rights=WhileThereAreAny())
+    setting.store.write({"passes/a": {}})
+    ann = setting.listener(ANN)
+    await ann.listen(2, query("notes"))
+    assert ann.documents(2) == {}
+    setting.store.write({"passes/a": None, "notes/a": {}})
+    assert told(await ann.hear()) == []
+    assert ann.cause(2) == "PERMISSION_DENIED"
+    await setting.service.close()
