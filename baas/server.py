@@ -31,7 +31,8 @@ from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
 from baas.api.websocket import WebSocketSurface
 from baas.auth.authenticator import Authenticator
-from baas.auth.options import AuthOptions
+from baas.auth.messages import SmtpOptions, SmtpSender
+from baas.auth.options import AuthOptions, HashOptions, LimitOptions, Provider
 from baas.auth.secret_box import SecretBoxError, load_secret_box
 from baas.auth.service import AuthService
 from baas.auth.service_accounts import list_keys
@@ -247,9 +248,44 @@ def _auth(
     options = AuthOptions(
         dev=settings.dev,
         default_project=settings.project,
+        api_keys=settings.api_keys,
         public_url=settings.public_url or address,
+        email_enumeration_protection=settings.email_enumeration_protection,
+        allow_sign_up=settings.allow_sign_up,
+        hashing=HashOptions(
+            time_cost=settings.password_hash_passes,
+            memory_kib=settings.password_hash_memory_kib,
+            workers=settings.password_hash_workers,
+            max_waiting=settings.password_hash_queue,
+        ),
+        limits=LimitOptions(
+            account_failures=settings.limit_account_failures,
+            address_failures=settings.limit_address_failures,
+            mails_per_hour=settings.limit_mails_per_hour,
+            sign_ups_per_hour=settings.limit_sign_ups_per_hour,
+        ),
+        test_phone_numbers=settings.test_phone_numbers,
+        providers={
+            name: Provider(name, one.client_id, one.client_secret.get_secret_value(), one.issuer)
+            for name, one in settings.providers.items()
+        },
+        trusted_proxies=settings.trusted_proxies,
     )
-    return AuthService(database, options, secrets)
+    mail = None
+    if settings.smtp_host:
+        mail = SmtpSender(
+            SmtpOptions(
+                settings.smtp_host,
+                settings.smtp_port,
+                settings.smtp_user,
+                settings.smtp_password.get_secret_value() if settings.smtp_password else "",
+                settings.smtp_sender,
+                settings.smtp_tls,
+            )
+        )
+    elif not settings.dev:
+        log.warning("no smtp_host: what needs a mail (resetting passwords, ...) is UNAVAILABLE")
+    return AuthService(database, options, secrets, mail=mail)
 
 
 async def _storage(

@@ -7,6 +7,8 @@ refused at start with its name and what it may be. ``docs/settings.md`` lists th
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +32,18 @@ class SettingsError(Exception):
 
 
 ENVIRONMENT_PREFIX = "HOMEFIRE_"
+PROJECT = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
+KNOWN_PROVIDERS = ("google.com", "apple.com", "microsoft.com", "github.com")
+
+
+class ProviderSetting(BaseModel):
+    """An identity provider of the default project: a table of ``providers`` in the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr = Field(SecretStr(""))
+    issuer: str = Field("", pattern=r"^(https?://[^\s]+)?$")
 
 
 class Settings(BaseModel):
@@ -61,7 +75,7 @@ class Settings(BaseModel):
     )
     project: str = Field(
         "homefire",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
+        pattern=PROJECT,
         description="The default project: calls that carry only an API key belong to it.",
     )
     projects: tuple[str, ...] = Field(
@@ -103,6 +117,88 @@ class Settings(BaseModel):
         "by commas: the first one seals); none: one is made in the data folder at first run.",
     )
 
+    # Auth
+    api_keys: dict[str, str] = Field(
+        {},
+        description="API key of an app -> its project, for several projects on one server. None: any "
+        "key will do, and means the default project.",
+    )
+    allow_sign_up: bool = Field(
+        True, description="Let people make accounts, where a project's configuration does not say."
+    )
+    email_enumeration_protection: bool = Field(
+        True,
+        description="Hide which addresses have accounts, where a project's configuration does not say.",
+    )
+    test_phone_numbers: dict[str, str] = Field(
+        {},
+        description="Phone number -> the code that it always gets instead of a message.",
+    )
+    providers: dict[str, ProviderSetting] = Field(
+        {},
+        description="Identity providers of the default project: `google.com`, `apple.com`, "
+        "`microsoft.com`, `github.com` or `oidc.NAME` -> `client_id`, `client_secret`, `issuer`; on one "
+        "line `CLIENT:SECRET` or `CLIENT:SECRET@ISSUER`.",
+    )
+    smtp_host: str | None = Field(
+        None,
+        description="Mail server to send mail through; none: mails are refused with UNAVAILABLE, in "
+        "development mode kept in the outbox.",
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="Encryption to it: `starttls` upgrades the connection (port 587), `tls` begins with "
+        "it (465), `none` does without.",
+    )
+    smtp_user: str = Field("", description="User at the mail server; none: no login.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+    smtp_sender: str = Field(
+        "Homefire <noreply@localhost>",
+        pattern=r"^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$",
+        description="From whom mails come: an address, or `Name <address>`.",
+    )
+    password_hash_passes: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="Argon2id passes for a password; changed ones apply at sign-in.",
+    )
+    password_hash_memory_kib: int = Field(
+        19_456, ge=8, le=4_194_304, description="Argon2id memory for a password, in KiB."
+    )
+    password_hash_workers: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Passwords hashed at once; memory in use is at most this times the one above.",
+    )
+    password_hash_queue: int = Field(
+        128,
+        ge=0,
+        le=100_000,
+        description="Passwords that may wait to be hashed; beyond, sign-ins get RESOURCE_EXHAUSTED.",
+    )
+    limit_account_failures: int = Field(
+        10,
+        ge=1,
+        description="Wrong passwords for an account before each further one doubles a wait.",
+    )
+    limit_address_failures: int = Field(
+        100, ge=1, description="Wrong passwords from a network address before the same."
+    )
+    limit_mails_per_hour: int = Field(
+        30, ge=1, description="Mails or short messages to one recipient in an hour."
+    )
+    limit_sign_ups_per_hour: int = Field(
+        100, ge=1, description="New accounts from one network address in an hour."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is "
+        "believed when network addresses are counted.",
+    )
+
     # Bounds
     max_request_bytes: int = Field(
         40 * MIB,
@@ -141,10 +237,61 @@ class Settings(BaseModel):
     )
     log_format: Literal["console", "json"] = Field("console", description="Form of log lines.")
 
-    @field_validator("projects", "buckets", mode="before")
+    @field_validator("projects", "buckets", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _read_providers(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: _read_provider(one) if isinstance(one, str) else one
+            for name, one in value.items()
+        }
+
+    @field_validator("api_keys", "test_phone_numbers", "providers", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        return _read_pairs(value) if isinstance(value, str) else value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_projects(cls, value: dict[str, str]) -> dict[str, str]:
+        for key, project in value.items():
+            if not key or not re.fullmatch(PROJECT, project):
+                raise ValueError("every key must be some text, and its project the name of one")
+        return value
+
+    @field_validator("test_phone_numbers")
+    @classmethod
+    def _check_numbers(cls, value: dict[str, str]) -> dict[str, str]:
+        for number, code in value.items():
+            if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number) or not re.fullmatch(
+                "[0-9]{6}", code
+            ):
+                raise ValueError("numbers are written as +15551234567, their codes are six digits")
+        return value
+
+    @field_validator("providers")
+    @classmethod
+    def _check_providers(cls, value: dict[str, ProviderSetting]) -> dict[str, ProviderSetting]:
+        for name, one in value.items():
+            own = name.startswith("oidc.") and len(name) > len("oidc.")
+            if not own and name not in KNOWN_PROVIDERS:
+                raise ValueError(f"there is no provider {name!r}")
+            if own and not one.issuer:
+                raise ValueError(f"{name} needs an issuer")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            ipaddress.ip_network(part, strict=False)
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -157,6 +304,24 @@ class Settings(BaseModel):
                 f"{self.host!r}: use a loopback address, or set allow_remote_dev"
             )
         return self
+
+
+def _read_pairs(text: str) -> dict[str, str]:
+    """``key=value,key=value``, as environment variables have maps."""
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError("it is written as key=value,key=value")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _read_provider(text: str) -> dict[str, str]:
+    """``CLIENT:SECRET``, or ``CLIENT:SECRET@ISSUER``."""
+    credentials, at, issuer = text.rpartition("@http")
+    client, _, secret = (credentials if at else text).partition(":")
+    return {"client_id": client, "client_secret": secret, "issuer": f"http{issuer}" if at else ""}
 
 
 def load(
@@ -196,7 +361,7 @@ def _explain(error: ValidationError) -> str:
     for problem in error.errors(include_input=False, include_context=False, include_url=False):
         name = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
-        field = Settings.model_fields.get(name)
+        field = Settings.model_fields.get(str(problem["loc"][0])) if name else None
         if not name:
             lines.append(message)
         elif field is None:

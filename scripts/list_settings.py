@@ -9,7 +9,9 @@ HEAD = """# Settings
 From weakest to strongest: the default, the file `homefire.toml` (or `--config FILE`), the environment
 variable (`HOMEFIRE_` and the name in capitals, such as `HOMEFIRE_PORT`), the flag (`--port`, or
 `--set name=value` for any). A setting that does not hold is refused at start with its name and what it
-may be. Lists are separated by commas. Made by `python scripts/list_settings.py > docs/settings.md`.
+may be. Lists are separated by commas. Maps are tables in the file (`[api_keys]`), elsewhere
+`key=value,key=value`; [auth.md](auth.md#settings) has examples. Made by
+`python scripts/list_settings.py > docs/settings.md`.
 
 | setting | default | meaning |
 |---|---|---|"""

@@ -16,7 +16,8 @@ from baas.auth.authenticator import Authenticator
 from baas.auth.context import SignedIn
 from baas.auth.errors import AuthError
 from baas.auth.federated import IdpOutcome, IdpRequest
-from baas.auth.providers import KNOWN, Provider
+from baas.auth.options import Provider
+from baas.auth.providers import KNOWN
 from baas.auth.service import AuthService
 from baas.errors import AlreadyExists, InvalidArgument, NotFound
 

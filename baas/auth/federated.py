@@ -18,11 +18,11 @@ from baas.auth.accounts import Account, Identity
 from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn, end_sessions
 from baas.auth.errors import AuthError
 from baas.auth.hooks import NO_CLIENT, Client
-from baas.auth.options import Scope
-from baas.auth.providers import Profile, Provider, ProviderClient, profile_of
+from baas.auth.options import Provider, Scope
+from baas.auth.providers import Profile, ProviderClient, profile_of
 from baas.auth.tokens import take_apart
 from baas.db.unit import Tx
-from baas.errors import Unauthenticated
+from baas.errors import FailedPrecondition, Unauthenticated
 
 _SESSION = "IDP_SESSION"
 _SESSION_LIFETIME_S = 600
@@ -129,16 +129,19 @@ class Federated:
         return IdpOutcome(profile, new, tokens=tokens)
 
     async def provider(self, scope: Scope, provider_id: str) -> Provider | None:
-        """A provider's configuration."""
+        """A provider's configuration: the scope's own, else that of the server's settings."""
         box = self._context.secrets
-        return await self._context.database.read(
+        own = await self._context.database.read(
             lambda tx: providers.load(tx, scope, provider_id, box)
         )
+        return own or self._of_settings(scope).get(provider_id)
 
     async def providers(self, scope: Scope) -> list[Provider]:
         """All configurations of a scope."""
         box = self._context.secrets
-        return await self._context.database.read(lambda tx: providers.load_all(tx, scope, box))
+        own = await self._context.database.read(lambda tx: providers.load_all(tx, scope, box))
+        found = {**self._of_settings(scope), **{each.provider_id: each for each in own}}
+        return [found[name] for name in sorted(found)]
 
     async def save_provider(self, scope: Scope, provider: Provider) -> None:
         """Configure a provider, or change its configuration."""
@@ -146,8 +149,20 @@ class Federated:
         await self._context.write(lambda tx: providers.save(tx, scope, provider, box))
 
     async def drop_provider(self, scope: Scope, provider_id: str) -> None:
-        """Forget a provider's configuration; its users keep their accounts."""
+        """Forget a provider's configuration; its users keep their accounts.
+
+        Raises:
+            FailedPrecondition: the server's settings have it too.
+        """
+        if provider_id in self._of_settings(scope):
+            raise FailedPrecondition(
+                f"The server's settings have {provider_id!r}: remove it there, or disable it here."
+            )
         await self._context.write(lambda tx: providers.drop(tx, scope, provider_id))
+
+    def _of_settings(self, scope: Scope) -> Mapping[str, Provider]:
+        options = self._context.options
+        return options.providers if scope == Scope(options.default_project) else {}
 
     def _find_or_link(
         self, tx: Tx, scope: Scope, profile: Profile, trusted: bool

@@ -6,9 +6,9 @@ import asyncio
 import html
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
-from typing import Protocol
+from typing import Literal, Protocol
 
 from baas.auth.options import Scope
 from baas.errors import Unavailable
@@ -86,10 +86,10 @@ class SmtpOptions:
     host: str
     port: int = 587
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     sender: str = "Homefire <noreply@localhost>"
-    start_tls: bool = True
-    """Upgrade the connection; without it the whole connection is TLS on port 465, else plain."""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    """Upgrade the connection, begin it with TLS, or do without."""
     attempts: int = 3
     first_retry_s: float = 1.0
     """Each further try waits twice as long."""
@@ -120,8 +120,8 @@ class SmtpSender:
                     port=options.port,
                     username=options.username or None,
                     password=options.password or None,
-                    start_tls=options.start_tls,
-                    use_tls=not options.start_tls and options.port == 465,
+                    start_tls=options.tls == "starttls",
+                    use_tls=options.tls == "tls",
                     timeout=options.timeout_s,
                 )
                 return

@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _PROJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:-]{0,99}")
+ISSUERS = {
+    "google.com": "https://accounts.google.com",
+    "apple.com": "https://appleid.apple.com",
+    "microsoft.com": "https://login.microsoftonline.com/common/v2.0",
+}
+_TRUSTED_EMAILS = ("google.com", "apple.com")
+"""Providers that prove an address before they call it verified."""
 _TENANT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}")
 
 
@@ -23,6 +30,28 @@ class Scope:
         return bool(
             _PROJECT.fullmatch(self.project) and (not self.tenant or _TENANT.fullmatch(self.tenant))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An identity provider as a project has configured it."""
+
+    provider_id: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    issuer: str = ""
+    display_name: str = ""
+    enabled: bool = True
+
+    @property
+    def trusts_email(self) -> bool:
+        """Whether "verified" from this provider means that it is the owner's."""
+        return self.provider_id in _TRUSTED_EMAILS
+
+    @property
+    def address(self) -> str:
+        """The issuer."""
+        return self.issuer or ISSUERS.get(self.provider_id, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +121,10 @@ class AuthOptions:
     limits: LimitOptions = LimitOptions()
     test_phone_numbers: Mapping[str, str] = field(default_factory=dict)
     """Phone number -> the code that it always gets; no message is sent."""
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    """Identity providers of the default project, by id; its own configuration of one goes first."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies whose word is taken on from where a call came."""
 
     @property
     def unsigned_tokens(self) -> bool:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,7 +22,7 @@ from jose.exceptions import JOSEError
 
 from baas.auth.claims import seconds
 from baas.auth.errors import AuthError
-from baas.auth.options import Scope
+from baas.auth.options import ISSUERS, Provider, Scope
 from baas.auth.outgoing import Outgoing
 from baas.auth.secret_box import SecretBox
 from baas.auth.tokens import Parts, take_apart
@@ -32,39 +32,10 @@ from baas.errors import Unauthenticated, Unavailable
 
 ALGORITHMS = ("RS256", "ES256")
 _PURPOSE = "provider-secret"
-_ISSUERS = {
-    "google.com": "https://accounts.google.com",
-    "apple.com": "https://appleid.apple.com",
-    "microsoft.com": "https://login.microsoftonline.com/common/v2.0",
-}
 _MICROSOFT_PREFIX = "https://login.microsoftonline.com/"
-_TRUSTED_EMAILS = ("google.com", "apple.com")
-"""Providers that prove an address before they call it verified."""
-KNOWN = (*_ISSUERS, "github.com")
+KNOWN = (*ISSUERS, "github.com")
 _KEYS_FOR_S = 3_600.0
 _REFETCH_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A provider as a project has configured it."""
-
-    provider_id: str
-    client_id: str
-    client_secret: str = field(default="", repr=False)
-    issuer: str = ""
-    display_name: str = ""
-    enabled: bool = True
-
-    @property
-    def trusts_email(self) -> bool:
-        """Whether "verified" from this provider means that it is the owner's."""
-        return self.provider_id in _TRUSTED_EMAILS
-
-    @property
-    def address(self) -> str:
-        """The issuer."""
-        return self.issuer or _ISSUERS.get(self.provider_id, "")
 
 
 @dataclass(frozen=True, slots=True)

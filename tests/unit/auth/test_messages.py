@@ -1,14 +1,12 @@
 import asyncio
-import email
-import email.policy
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from baas.auth.messages import Message, SmtpOptions, SmtpSender, action_message, language_of
 from baas.errors import Unavailable
+from tests.unit.auth.smtp import SmtpServer
 from tests.unit.auth.support import SCOPE
 
 LINK = "http://127.0.0.1/__/auth/action?mode=resetPassword&oobCode=x"
@@ -16,37 +14,6 @@ LINK = "http://127.0.0.1/__/auth/action?mode=resetPassword&oobCode=x"
 
 def mail() -> Message:
     return action_message(SCOPE, "ada@example.com", "PASSWORD_RESET", "x", LINK, "en")
-
-
-class SmtpServer:
-    """Speaks enough SMTP to take a mail, and to refuse one as told."""
-
-    def __init__(self) -> None:
-        self.refusals: list[bytes] = []
-        self.connections = 0
-        self.mails: list[Any] = []
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        writer.write(b"220 ready\r\n")
-        while line := await reader.readline():
-            verb = line[:4].upper()
-            if verb == b"MAIL" and self.refusals:
-                writer.write(self.refusals.pop(0) + b"\r\n")
-            elif verb == b"DATA":
-                writer.write(b"354 go on\r\n")
-                text = await reader.readuntil(b"\r\n.\r\n")
-                text = text.replace(b"\r\n..", b"\r\n.")  # RFC 5321, 4.5.2
-                self.mails.append(email.message_from_bytes(text, policy=email.policy.default))
-                writer.write(b"250 taken\r\n")
-            elif verb == b"QUIT":
-                writer.write(b"221 bye\r\n")
-                break
-            else:
-                writer.write(b"250 fine\r\n")
-        writer.close()
-        await writer.wait_closed()
 
 
 @pytest_asyncio.fixture
@@ -60,7 +27,7 @@ async def smtp() -> AsyncIterator[SmtpServer]:
 
 
 def sender(server: SmtpServer) -> SmtpSender:
-    return SmtpSender(SmtpOptions("127.0.0.1", server.port, start_tls=False, first_retry_s=0.01))
+    return SmtpSender(SmtpOptions("127.0.0.1", server.port, tls="none", first_retry_s=0.01))
 
 
 async def test_a_mail_arrives_with_its_link_as_text_and_as_html(smtp: SmtpServer) -> None:
