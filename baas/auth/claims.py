@@ -155,8 +155,8 @@ def seconds(claims: Mapping[str, Any], name: str) -> float | None:
     return float(value) if isinstance(value, int | float) and type(value) is not bool else None
 
 
-def session_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an ID token belongs to its session: the second factor, when it is renewed."""
+def factor_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What an ID token tells of the second factor, to be told again when its session is renewed."""
     firebase = claims.get("firebase")
     if not isinstance(firebase, Mapping):
         return {}

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from baas.auth import accounts, codes, project_config, sessions
 from baas.auth.accounts import Account, Identity
-from baas.auth.claims import id_token_claims, seconds
+from baas.auth.claims import factor_claims, id_token_claims, seconds
 from baas.auth.errors import AuthError
 from baas.auth.hooks import BEFORE_CREATE, BEFORE_SIGN_IN, Client, Hooks, record_of
 from baas.auth.limits import Limits
@@ -282,6 +282,15 @@ class AuthContext:
         check_standing(account, claims)
         assert account is not None
         return Caller(account, claims, seconds(claims, "auth_time") or 0.0)
+
+    async def session_claims(self, caller: Caller) -> dict[str, Any]:
+        """What a caller's session adds to the tokens: second factor, and a custom token's claims."""
+        own = await self.database.read(
+            lambda tx: sessions.claims_behind(
+                tx, caller.account.key, int(caller.auth_time), caller.claims
+            )
+        )
+        return own | factor_claims(caller.claims)
 
     async def checked_claims(self, scope: Scope, id_token: str) -> dict[str, Any]:
         """The claims of a verified ID token of this scope.

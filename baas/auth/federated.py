@@ -206,8 +206,9 @@ class Federated:
                 missing["photo_url"] = profile.photo_url
             return accounts.link(tx, accounts.update(tx, account, **missing), _identity(profile))
 
+        claims = await self._context.session_claims(caller)
         linked = await self._context.write(unit)
-        return await self._context.renew(linked, profile.provider_id, {})
+        return await self._context.renew(linked, profile.provider_id, claims)
 
     async def _profile(
         self, scope: Scope, request: IdpRequest

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from baas.auth import accounts, codes, phone, validation
 from baas.auth.accounts import ANONYMOUS, CUSTOM, PHONE, Account
-from baas.auth.claims import session_claims, sign_in_provider
+from baas.auth.claims import sign_in_provider
 from baas.auth.codes import Code
 from baas.auth.context import PENDING_SECOND_FACTOR, AuthContext, Caller, SignedIn
 from baas.auth.errors import AuthError
@@ -185,7 +185,8 @@ class SecondFactors:
 
         account = await self._context.write(unit)
         provider = sign_in_provider(caller.claims)
-        return await self._context.renew(account, provider, session_claims(caller.claims))
+        claims = await self._context.session_claims(caller)
+        return await self._context.renew(account, provider, claims)
 
     # Sign-in
 
@@ -299,7 +300,8 @@ class SecondFactors:
         if added is None:
             raise AuthError("INVALID_CODE")
         account, factor_id = added
-        claims = {"firebase": _second_factor_claims(kind, factor_id)}
+        claims = await self._context.session_claims(caller)
+        claims["firebase"] = _second_factor_claims(kind, factor_id)
         return await self._context.renew(account, sign_in_provider(caller.claims), claims)
 
     def _pending(self, tx: Tx, scope: Scope, pending: str) -> tuple[Code, Account]:

@@ -12,7 +12,7 @@ from baas.auth import accounts, sessions, validation
 from baas.auth.accounts import ANONYMOUS, PASSWORD, Account
 from baas.auth.action_codes import ActionCodes
 from baas.auth.admin import AccountAdmin
-from baas.auth.claims import seconds, session_claims, sign_in_provider
+from baas.auth.claims import seconds, sign_in_provider
 from baas.auth.configs import Configs
 from baas.auth.context import (
     AuthContext,
@@ -247,6 +247,8 @@ class AuthService:
             config.password_policy.check(validation.new_password(change.password))
             values |= await self.password_values(change.password)
 
+        claims = await self.context.session_claims(caller)
+
         def unit(tx: Tx) -> Account:
             changed = accounts.update(tx, caller.account, **values)
             for provider in change.unlink:
@@ -259,7 +261,7 @@ class AuthService:
         if not sensitive:
             return changed, None
         provider = PASSWORD if change.password else sign_in_provider(caller.claims)
-        signed_in = await self.context.renew(changed, provider, session_claims(caller.claims))
+        signed_in = await self.context.renew(changed, provider, claims)
         return signed_in.account, signed_in
 
     async def delete(self, scope: Scope, id_token: str) -> None:

@@ -117,6 +117,26 @@ def _next(salt: bytes, secret: str) -> str:
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
 
 
+def claims_behind(
+    tx: Tx, account_key: int, auth_time: int, shown: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The claims that the session of an ID token adds to its account's; ``shown`` are the token's.
+
+    The token alone does not tell which of its claims are the session's: one that an administrator has taken
+    from the account since must not live on. So only what a session of that sign-in holds is believed.
+    """
+    rows = tx.core.execute(
+        sa.select(sessions.c.claims).where(
+            sessions.c.account_key == account_key, sessions.c.auth_time_s == auth_time
+        )
+    )
+    for row in rows:
+        own = {k: v for k, v in json.loads(row[0] or "{}").items() if k != "firebase"}
+        if own and all(k in shown and shown[k] == v for k, v in own.items()):
+            return own
+    return {}
+
+
 def end_all(tx: Tx, account_key: int) -> None:
     """End every session of an account."""
     tx.core.execute(sa.delete(sessions).where(sessions.c.account_key == account_key))

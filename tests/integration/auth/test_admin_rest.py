@@ -243,6 +243,30 @@ async def test_a_custom_token_signs_in(api: Api) -> None:
     assert jwt.get_unverified_claims(renewed["id_token"])["level"] == 7
 
 
+async def test_a_custom_tokens_claims_outlive_a_sensitive_change(api: Api) -> None:
+    token = custom_token(api.keys["owner", "demo"], api.clock(), claims={"level": 7})
+    new = await api.call("signInWithCustomToken", {"token": token})
+    body = {"idToken": new["idToken"], "password": "battery staple", "returnSecureToken": True}
+    changed = await api.call("update", body)
+    assert jwt.get_unverified_claims(changed["idToken"])["level"] == 7
+    form = {"grant_type": "refresh_token", "refresh_token": changed["refreshToken"]}
+    renewed = (await api.client.post("/v1/token", data=form)).json()
+    assert jwt.get_unverified_claims(renewed["id_token"])["level"] == 7
+
+
+async def test_a_claim_that_was_taken_away_does_not_live_on_in_a_session(api: Api) -> None:
+    """The old ID token still says it; a renewed session must not believe that token."""
+    user = await api.sign_up(EMAIL)
+    body = {"localId": user["localId"], "customAttributes": '{"admin": true}'}
+    await api.admin("/accounts:update", body)
+    sign_in = {"email": EMAIL, "password": "correct horse"}
+    before = await api.call("signInWithPassword", sign_in)
+    assert jwt.get_unverified_claims(before["idToken"])["admin"] is True
+    await api.admin("/accounts:update", body | {"customAttributes": "{}"})
+    changed = await api.call("update", {"idToken": before["idToken"], "password": "new secret"})
+    assert "admin" not in jwt.get_unverified_claims(changed["idToken"])
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
