@@ -67,6 +67,7 @@ class Homefire:
     """A server that is built and not yet listening."""
 
     app: ASGIApp
+    express: FirestoreRest
     grpc: GrpcServer
     streams: Streams
     webchannel: WebChannel
@@ -135,8 +136,9 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             await database.read(lambda tx: tx.one("SELECT 1"))
 
         authenticate = authenticator.principal
+        firestore = FirestoreRest(documents, authenticate)
         routes: list[BaseRoute] = [
-            *FirestoreRest(documents, authenticate).routes(),
+            *firestore.routes(),
             *websocket.routes(),
             *webchannel.routes(),
             *storage_rest.routes(storage, authenticate),
@@ -155,7 +157,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             lambda: _admin(release_store, figures, authenticate, settings.project)
         )
         app = Edge(Router(routes, default=admin))
-        yield Homefire(app, grpc, streams, webchannel, websocket)
+        yield Homefire(app, firestore, grpc, streams, webchannel, websocket)
 
 
 def _emulator_control(

@@ -102,7 +102,7 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
     async with opened(settings, folder, address) as homefire:
         config = uvicorn.Config(
             homefire.app,
-            http=port.port_protocol(homefire.grpc),
+            http=port.port_protocol(homefire.grpc, homefire.express),
             ws=FrameSharingProtocol,
             ws_max_size=settings.max_request_bytes,
             ws_ping_interval=20,

@@ -20,17 +20,19 @@ from baas.api.explain_json import explain_metrics_to_json
 from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
 from baas.documents.service import DocumentStore
-from baas.errors import InvalidArgument, NotFound, Unimplemented
+from baas.errors import ApiError, InvalidArgument, NotFound, Unimplemented
 from baas.model.document import Document
 from baas.model.ids import new_document_id
 from baas.model.paths import DocumentName, check_segment
 from baas.model.query import Consistency
 from baas.model.write import Commit, Precondition, Write, WriteKind
 from baas.wire import json_codec
+from baas.wire.checks import check_unnamed
 from baas.wire.requests import Mask
 
 API_LIMIT = 10 * 1024 * 1024
 """Bytes of one request (``listen-and-write`` §9)."""
+_PROJECTS = b"/v1/projects/"
 MAX_QUERY_STRING = 64 * 1024
 
 
@@ -88,11 +90,11 @@ class _Call:
         return value == "true"
 
     def mask(self, name: str) -> Mask | None:
-        """A field mask parameter, ``<name>.fieldPaths``, repeated or comma-separated."""
+        """A field mask parameter, ``<name>.fieldPaths``, repeated."""
         values = self.params.get(f"{name}.fieldPaths")
         if values is None:
             return None
-        return json_codec.parse_mask({"fieldPaths": [value for value in values if value]})
+        return json_codec.parse_mask({"fieldPaths": values})
 
     def consistency(self) -> Consistency:
         """When to read, from the parameters."""
@@ -121,6 +123,8 @@ Method = Callable[[_Call], Awaitable[bytes]]
 
 class FirestoreRest:
     """The surface, an ASGI application below ``/v1/projects/{project}/databases/``."""
+
+    body_limit = API_LIMIT
 
     def __init__(self, store: DocumentStore, authenticate: Authenticate) -> None:
         self._store = store
@@ -151,25 +155,49 @@ class FirestoreRest:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotFound("There is no such method.")
-        answer = await self._answer(scope, receive)
-        await Response(answer, media_type="application/json")(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        address = parse_address(scope.get("raw_path") or scope["path"].encode())
-        method = self._method(address, scope["method"])
-        query_string = scope["query_string"]
+        async def read() -> bytes:
+            try:
+                return await read_body(receive, self.body_limit)
+            except PayloadTooLarge:
+                raise self.too_large() from None
+
+        body = await self.answer(
+            scope["method"],
+            scope.get("raw_path") or scope["path"].encode(),
+            scope["query_string"],
+            Headers(scope=scope).get("authorization"),
+            read,
+        )
+        await Response(body, media_type="application/json")(scope, receive, send)
+
+    def claims(self, target: bytes) -> bool:
+        """Whether a request target lies below ``/v1/projects/{project}/databases/``."""
+        project = len(_PROJECTS)
+        return target.startswith(_PROJECTS) and target.startswith(
+            b"/databases/", target.find(b"/", project)
+        )
+
+    def too_large(self) -> ApiError:
+        """What a body over the limit is answered with."""
+        return InvalidArgument(f"Request payload size exceeds the limit: {API_LIMIT} bytes.")
+
+    async def answer(
+        self,
+        method: str,
+        raw_path: bytes,
+        query_string: bytes,
+        authorization: str | None,
+        read_body: Callable[[], Awaitable[bytes]],
+    ) -> bytes:
+        """The answer to one call; see :class:`baas.api.express.Surface`."""
+        address = parse_address(raw_path)
+        handle = self._method(address, method)
         if len(query_string) > MAX_QUERY_STRING:
             raise InvalidArgument(f"The query string is longer than {MAX_QUERY_STRING} bytes.")
         params = _parameters(query_string) if query_string else {}
-        authorization = Headers(scope=scope).get("authorization")
         principal = await self._authenticate(authorization, address.database.project)
-        try:
-            body = await read_body(receive, API_LIMIT)
-        except PayloadTooLarge:
-            raise InvalidArgument(
-                f"Request payload size exceeds the limit: {API_LIMIT} bytes."
-            ) from None
-        return await method(_Call(address, params, body, principal))
+        return await handle(_Call(address, params, await read_body(), principal))
 
     def _method(self, address: Address, http_method: str) -> Method:
         if address.verb:
@@ -179,6 +207,13 @@ class FirestoreRest:
             methods = self._on_collection if len(address.segments) % 2 else self._on_document
             if http_method in methods:
                 return methods[http_method]
+            others = self._on_document if methods is self._on_collection else self._on_collection
+            if http_method in others:
+                takes = "document" if others is self._on_document else "collection"
+                raise InvalidArgument(
+                    f"{http_method} takes the path of a {takes}, and this path has "
+                    f"{len(address.segments)} segments: documents have an even number."
+                )
         raise NotFound(
             f"There is no {http_method} method here; see the Firestore v1 REST reference."
         )
@@ -197,6 +232,7 @@ class FirestoreRest:
         segments = (*call.address.segments, document_id)
         name = DocumentName(call.address.database, segments)
         parsed = json_codec.parse_document(call.json(), database=call.address.database)
+        check_unnamed("" if parsed.name is None else parsed.name.name)
         write = Write(
             WriteKind.UPDATE, name, parsed.fields, precondition=Precondition(exists=False)
         )

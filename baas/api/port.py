@@ -17,6 +17,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from baas.api.express import ExpressProtocol, Surface
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_FIRST_BYTES_TIMEOUT = 30.0
 """Seconds. Browsers open spare connections ahead of need and take it well when those are closed again."""
@@ -32,10 +34,14 @@ class GrpcProtocols(Protocol):
 
 
 def port_protocol(
-    grpc: GrpcProtocols | None, *, first_bytes_timeout: float = DEFAULT_FIRST_BYTES_TIMEOUT
+    grpc: GrpcProtocols | None,
+    express: Surface | None = None,
+    *,
+    first_bytes_timeout: float = DEFAULT_FIRST_BYTES_TIMEOUT,
 ) -> type[asyncio.Protocol]:
     """The protocol class for ``uvicorn.Config(http=…)``.
 
+    ``express``: the surface whose calls need not go through ASGI (:mod:`baas.api.express`).
     Without ``grpc`` HTTP/2 connections are closed. A connection that has not shown what it speaks within
     ``first_bytes_timeout`` seconds is closed.
     """
@@ -49,6 +55,8 @@ def port_protocol(
             _loop: asyncio.AbstractEventLoop | None = None,
         ) -> None:
             def http() -> asyncio.Protocol:
+                if express is not None:
+                    return ExpressProtocol(config, server_state, app_state, _loop, express)
                 return HttpToolsProtocol(config, server_state, app_state, _loop)
 
             connections = cast("set[Any]", server_state.connections)
