@@ -9,7 +9,7 @@ import typer
 
 from baas.cli.offline import with_store
 from baas.db.sqlite import SqliteDatabase
-from baas.documents import transfer
+from baas.documents import managed_import, transfer
 from baas.documents.service import DocumentStore
 from baas.model.paths import DatabaseId
 
@@ -34,7 +34,13 @@ def export_command(
 
 
 def import_command(
-    file: Annotated[Path, typer.Argument(exists=True, help="A file that export wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            help="A file that export wrote, or the folder of a managed export of Firestore.",
+        ),
+    ],
     data: Data = None,
     project: Project = None,
     database: Database = "(default)",
@@ -42,6 +48,8 @@ def import_command(
     """Write all documents of a file into the database. An interrupted import is gone on with."""
 
     async def work(store: DocumentStore, _: SqliteDatabase, target: DatabaseId) -> int:
+        if managed_import.is_managed_export(file):
+            return await managed_import.import_managed_export(store, target, file, _progress)
         return await transfer.import_documents(store, target, file, _progress)
 
     count = with_store(data, project, database, work)

@@ -188,7 +188,7 @@ async def import_documents(
         InvalidArgument: the file is not an export, or ends too early; the message names the line.
     """
     mark = path.with_name(path.name + ".progress")
-    offset, number = _read_mark(mark)
+    offset, number = read_mark(mark)
     with path.open("rb") as file:
         header = _object(file.readline(), "the first line")
         if header.get("homefire") != "documents" or header.get("format") != FORMAT:
@@ -204,7 +204,8 @@ async def import_documents(
     return number
 
 
-def _read_mark(mark: Path) -> tuple[int, int]:
+def read_mark(mark: Path) -> tuple[int, int]:
+    """How far an import came: the place in its file, and the number of documents."""
     if not mark.exists():
         return 0, 0
     known = _object(mark.read_bytes(), str(mark))
