@@ -98,7 +98,12 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         await _load_rules(settings, releases, stack)
         release_store = ReleaseStore(database, releases)
         await _load_deployed_rules(release_store)
-        authorizer = Authorizer(releases, explain=settings.dev, open_without_rules=settings.dev)
+        authorizer = Authorizer(
+            releases,
+            explain=settings.dev,
+            open_without_rules=settings.dev,
+            projects=None if settings.dev else settings.served_projects,
+        )
         auth = _auth(settings, folder, database, address)
         stack.callback(auth.close)
         authenticator = Authenticator(auth)

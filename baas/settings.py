@@ -305,6 +305,11 @@ class Settings(BaseModel):
             )
         return self
 
+    @property
+    def served_projects(self) -> frozenset[str]:
+        """Every project that this server serves in production."""
+        return frozenset((self.project, *self.projects))
+
 
 def _read_pairs(text: str) -> dict[str, str]:
     """``key=value,key=value``, as environment variables have maps."""

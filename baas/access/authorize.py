@@ -15,7 +15,7 @@ import rules
 from baas.access import context
 from baas.access.principal import Principal
 from baas.access.releases import FIRESTORE, STORAGE, Release, Releases
-from baas.errors import PermissionDenied
+from baas.errors import NotFound, PermissionDenied
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
 from baas.model.query import Query
@@ -66,14 +66,21 @@ class Authorizer:
 
     ``explain``: tell callers why they were denied (development only: the reasons show rules and data).
     ``open_without_rules``: allow everything where no ruleset was ever released (development only).
+    ``projects``: those that this server serves; ``None``: any (development only).
     """
 
     def __init__(
-        self, releases: Releases, *, explain: bool = False, open_without_rules: bool = False
+        self,
+        releases: Releases,
+        *,
+        explain: bool = False,
+        open_without_rules: bool = False,
+        projects: frozenset[str] | None = None,
     ) -> None:
         self.releases = releases
         self._explain = explain
         self._open_without_rules = open_without_rules
+        self._projects = projects
 
     def check_get(
         self,
@@ -203,9 +210,12 @@ class Authorizer:
         """The release to ask; ``None`` if the caller may without asking.
 
         Raises:
+            NotFound: the project is not served here.
             PermissionDenied: there are no rules, the caller belongs to another project, or has a role
                 that may not write.
         """
+        if self._projects is not None and project not in self._projects:
+            raise NotFound(f"Project {project[:100]!r} is not served here.")
         if principal.project is not None and principal.project != project:
             raise PermissionDenied(DENIED)
         if principal.bypasses_rules:

@@ -3,8 +3,8 @@
 What ``gcloud firestore export`` (and the emulator's export) writes is a folder with
 ``*.overall_export_metadata`` and, below it, files ``output-N``. Such a file is a LevelDB log: blocks of
 32 KiB with records of checksum, length, kind and data, a record cut into fragments where it crosses a
-block. Each record is an ``EntityProto``: a key, and properties with a meaning that tells types apart. Learned from the
-emulator's exports of every type; a test holds this against the emulator where it is installed.
+block. Each record is an ``EntityProto``: a key, and properties with a meaning that tells types apart.
+Learned from the emulator's exports of every type; a test holds this against it where it is installed.
 
 Pure but for the file that it is handed.
 """

@@ -183,6 +183,11 @@ def test_a_token_that_is_none_is_refused(ada: Client, token: str) -> None:
     assert error_of(answer) == (401, "UNAUTHENTICATED")
 
 
+def test_a_project_that_is_not_served_is_not_found(anonymous: Client) -> None:
+    with Client(anonymous.address, project="somebody-elses") as client:
+        assert error_of(client.get("posts/p")) == (404, "NOT_FOUND")
+
+
 def test_a_missing_token_is_a_signed_out_caller(anonymous: Client) -> None:
     assert error_of(anonymous.create("posts", "p", **TITLE)) == (403, "PERMISSION_DENIED")
 

@@ -10,7 +10,7 @@ import rules
 from baas.access.authorize import Authorizer
 from baas.access.principal import ANONYMOUS, OWNER, Principal, PrincipalKind
 from baas.access.releases import FIRESTORE, Release, Releases, service_of
-from baas.errors import PermissionDenied
+from baas.errors import NotFound, PermissionDenied
 from baas.model.canonical import canonicalize
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
@@ -96,6 +96,14 @@ def test_without_rules_everything_is_denied() -> None:
 
 def test_development_may_be_open_where_there_are_no_rules() -> None:
     get(authorizer(None, open_without_rules=True), ANONYMOUS, None)
+
+
+def test_a_project_that_is_not_served_is_not_found() -> None:
+    releases = Releases()
+    releases.release(None, FIRESTORE, Release(rules.compile_rules('{"rules": {".read": true}}')))
+    decider = Authorizer(releases, projects=frozenset({"other"}))
+    with pytest.raises(NotFound):
+        get(decider, ANONYMOUS, None)
 
 
 def test_the_owner_is_not_asked() -> None:
