@@ -143,3 +143,22 @@ async def test_closing_finishes_what_is_waiting_and_refuses_more(
     assert await waiting == 1
     with pytest.raises(Unavailable):
         await database.read(names)
+
+
+async def test_a_file_that_became_read_only_refuses_writes_and_reads_go_on(
+    database: SqliteDatabase,
+) -> None:
+    """SQLite's own answer of a read-only file, brought about by its pragma."""
+    writer = database._writer  # the fault is in the connection: there is no public way to break it
+
+    async def make_read_only(on: bool) -> None:
+        await writer.run(lambda: writer.raw.execute(f"PRAGMA query_only={on}").fetchall())
+
+    await database.write(lambda tx: tx.run(INSERT, ("kept",)))
+    await make_read_only(True)
+    with pytest.raises(Unavailable, match="read-only"):
+        await database.write(lambda tx: tx.run(INSERT, ("lost",)))
+    assert await database.read(names) == ["kept"]
+    await make_read_only(False)
+    await database.write(lambda tx: tx.run(INSERT, ("later",)))
+    assert await database.read(names) == ["kept", "later"]
