@@ -21,7 +21,7 @@ from baas.model.query import Aggregation, FieldFilter, Operator
 from baas.model.values import Value
 from baas.model.write import FieldTransform, TransformKind, Write, WriteKind
 
-_LISTS = (Operator.IN, Operator.NOT_IN, Operator.ARRAY_CONTAINS_ANY)
+LIST_OPERATORS = (Operator.IN, Operator.NOT_IN, Operator.ARRAY_CONTAINS_ANY)
 _NUMERIC = (TransformKind.INCREMENT, TransformKind.MAXIMUM, TransformKind.MINIMUM)
 
 
@@ -134,7 +134,7 @@ def checked_filter(condition: FieldFilter) -> FieldFilter:
     Raises:
         InvalidArgument: an operator that takes a list has none, or an empty one.
     """
-    if condition.op in _LISTS:
+    if condition.op in LIST_OPERATORS:
         if type(condition.value) is not list:
             raise InvalidArgument(f"'{condition.op.name}' requires an ArrayValue.")
         if not condition.value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from baas.errors import InvalidArgument
@@ -21,6 +22,7 @@ from baas.model.query import (
 )
 from baas.model.values import Value, Vector
 from baas.wire.checks import (
+    LIST_OPERATORS,
     check_filter_depth,
     checked_filter,
     checked_up_to,
@@ -36,7 +38,7 @@ from baas.wire.enums import (
     UNARY_OPERATORS,
 )
 from baas.wire.json_reader import JsonObject
-from baas.wire.json_values import decode_double, decode_value
+from baas.wire.json_values import decode_double, decode_operand_list, decode_value
 from baas.wire.value_checks import BadField
 
 _QUERY: Final = frozenset(
@@ -139,7 +141,8 @@ def parse_filter(raw: object, where: str, strict: bool, depth: int = 1) -> Filte
         if operator is None:
             raise InvalidArgument("Unknown FieldFilter operator.")
         path = _parse_field(field, "field")
-        return checked_filter(FieldFilter(path, operator, _parse_value(field, "value")))
+        decode = decode_operand_list if operator in LIST_OPERATORS else decode_value
+        return checked_filter(FieldFilter(path, operator, _parse_value(field, "value", decode)))
     raise InvalidArgument(f"'{where}' must be a fieldFilter, a unaryFilter or a compositeFilter.")
 
 
@@ -185,14 +188,16 @@ def _parse_field(message: JsonObject, name: str) -> FieldPath:
     return field_path(message.child(name, _FIELD).text("fieldPath"))
 
 
-def _parse_value(message: JsonObject, name: str) -> Value:
+def _parse_value(
+    message: JsonObject, name: str, decode: Callable[[object], Value] = decode_value
+) -> Value:
     raw = message.get(name)
-    return _decode_at({} if raw is None else raw, message.place(name))
+    return _decode_at({} if raw is None else raw, message.place(name), decode)
 
 
-def _decode_at(raw: object, place: str) -> Value:
+def _decode_at(raw: object, place: str, decode: Callable[[object], Value] = decode_value) -> Value:
     try:
-        return decode_value(raw)
+        return decode(raw)
     except BadField as error:
         raise InvalidArgument(f"Invalid value at '{place}': {error.message}") from None
 

@@ -70,6 +70,19 @@ def decode_value(raw: object, depth: int = 0) -> Value:
     raise _not_a_value(raw)
 
 
+def decode_operand_list(raw: object) -> Value:
+    """Decode what an operator compares with that takes a list: its elements may be arrays themselves.
+
+    Raises:
+        InvalidArgument: as :func:`decode_value`.
+    """
+    if type(raw) is dict and len(raw) == 1 and "arrayValue" in raw:
+        elements = _only_member(raw["arrayValue"], "values", "arrayValue")
+        if type(elements) is list:
+            return [decode_value(element, 1) for element in elements]
+    return decode_value(raw)
+
+
 def decode_fields_object(raw: object, depth: int = 0) -> Fields:
     """Decode and check the object of a ``fields`` key; ``None`` counts as empty.
 

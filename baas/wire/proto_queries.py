@@ -20,6 +20,7 @@ from baas.model.query import (
 )
 from baas.model.values import Vector
 from baas.wire.checks import (
+    LIST_OPERATORS,
     check_filter_depth,
     checked_filter,
     checked_up_to,
@@ -34,7 +35,7 @@ from baas.wire.enums import (
     MEASURES,
     UNARY_OPERATORS,
 )
-from baas.wire.proto_values import decode_value
+from baas.wire.proto_values import decode_operand_list, decode_value
 
 
 def decode_query(parent_name: str, message: Any) -> Query:
@@ -90,7 +91,8 @@ def decode_filter(message: Any, depth: int = 1) -> Filter:
         if operator is None:
             raise InvalidArgument("Unknown FieldFilter operator.")
         path = field_path(field.field.field_path)
-        return checked_filter(FieldFilter(path, operator, decode_value(field.value)))
+        decode = decode_operand_list if operator in LIST_OPERATORS else decode_value
+        return checked_filter(FieldFilter(path, operator, decode(field.value)))
     raise InvalidArgument("A filter must be a field, a unary or a composite filter.")
 
 

@@ -55,6 +55,17 @@ def decode_value(message: Any, depth: int = 0) -> Value:
     return decoder(message)
 
 
+def decode_operand_list(message: Any) -> Value:
+    """Decode what an operator compares with that takes a list: its elements may be arrays themselves.
+
+    Raises:
+        InvalidArgument: as :func:`decode_value`.
+    """
+    if message.WhichOneof("value_type") == "array_value":
+        return [decode_value(each, 1) for each in message.array_value.values]
+    return decode_value(message)
+
+
 def decode_fields(fields: Mapping[str, Any], depth: int = 0) -> Fields:
     """Decode and check a map of fields.
 

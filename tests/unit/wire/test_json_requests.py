@@ -315,6 +315,15 @@ class TestQueries:
         with pytest.raises(InvalidArgument, match="Parent"):
             parse_query(f"{ROOT}/users", {})
 
+    @pytest.mark.parametrize("op", ["IN", "NOT_IN", "ARRAY_CONTAINS_ANY"])
+    def test_arrays_can_be_among_the_values_of_a_list(self, op: str) -> None:
+        array = {"arrayValue": {"values": [{"integerValue": "1"}]}}
+        several = {"arrayValue": {"values": [array, array]}}
+        raw = {"fieldFilter": {"field": {"fieldPath": "a"}, "op": op, "value": several}}
+        condition = parse_query(ROOT, {"where": raw}).where
+        assert isinstance(condition, FieldFilter)
+        assert condition.value == [[1], [1]]
+
     def test_an_empty_selection_is_not_an_absent_one(self) -> None:
         assert parse_query(ROOT, {"select": {}}).select == ()
         assert parse_query(ROOT, {"select": {"fields": []}}).select == ()
