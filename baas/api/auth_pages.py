@@ -22,7 +22,7 @@ from baas.auth.service import AuthService
 from baas.errors import ApiError, InvalidArgument
 
 _MAX_FORM = 16_384
-_HEADERS = {
+HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -81,9 +81,9 @@ class ActionPages:
             if mode not in _TITLES or found.purpose != _PURPOSES[mode]:
                 raise AuthError("INVALID_OOB_CODE")
         except ApiError as error:
-            return _refusal(error)
+            return refusal(error)
         email = found.payload.get("new_email") or found.payload["email"]
-        return _page(_TITLES[mode][0], _form(mode, email, query))
+        return page(_TITLES[mode][0], _form(mode, email, query))
 
     async def act(self, request: Request) -> Response:
         """Do it."""
@@ -103,8 +103,8 @@ class ActionPages:
                 await check_target(self._service, scope, target)
                 body += f'<p><a href="{html.escape(target, quote=True)}">Continue</a></p>'
         except ApiError as error:
-            return _refusal(error)
-        return _page("Done", body)
+            return refusal(error)
+        return page("Done", body)
 
 
 class EmulatorActions:
@@ -218,24 +218,28 @@ def _form(mode: str, email: str, query: Mapping[str, str]) -> str:
     )
 
 
-def _page(title: str, body: str, status: int = 200) -> Response:
+def page(
+    title: str, body: str, status: int = 200, headers: Mapping[str, str] = HEADERS
+) -> Response:
+    """A page for people; ``body`` is HTML."""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><h1>{html.escape(title)}</h1>{body}</body></html>"
     )
-    return HTMLResponse(text, status_code=status, headers=_HEADERS)
+    return HTMLResponse(text, status_code=status, headers=dict(headers))
 
 
-def _refusal(error: ApiError) -> Response:
+def refusal(error: ApiError) -> Response:
+    """A page that says why not."""
     words = {
         "INVALID_OOB_CODE": "This link is not valid, or has been used already. Ask for another one.",
         "EXPIRED_OOB_CODE": "This link has expired. Ask for another one.",
     }
     code = error.code if isinstance(error, AuthError) else ""
     shown = words.get(code, error.message)
-    return _page("That did not work", f"<p>{html.escape(shown)}</p>", error.http_status)
+    return page("That did not work", f"<p>{html.escape(shown)}</p>", error.http_status)
 
 
 def _told(status: int, words: Mapping[str, str]) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from baas.api import (
+    auth_handler,
     auth_pages,
     emulator_auth,
     identity_admin,
@@ -52,6 +53,7 @@ def routes(service: AuthService, authenticator: Authenticator | None = None) -> 
         *identity_factors.routes(service),
         *identity_providers.routes(service, authenticator),
         *auth_pages.routes(service),
+        *auth_handler.routes(service),
         *emulator_auth.routes(service),
     ]
 

@@ -127,7 +127,8 @@ def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:
     """
     project = request.path_params.get("project") or fields.text("targetProjectId")
     if not project:
-        project = _project_of_key(request, options)
+        key = request.query_params.get("key") or request.headers.get("x-goog-api-key") or ""
+        project = project_of_key(key, options)
     tenant = request.path_params.get("tenant") or fields.text("tenantId")
     scope = Scope(project, tenant)
     if not scope.valid:
@@ -135,10 +136,14 @@ def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:
     return scope
 
 
-def _project_of_key(request: Request, options: AuthOptions) -> str:
+def project_of_key(key: str, options: AuthOptions) -> str:
+    """The project that an API key stands for.
+
+    Raises:
+        InvalidArgument: it is unknown, in production.
+    """
     if not options.api_keys:
         return options.default_project
-    key = request.query_params.get("key") or request.headers.get("x-goog-api-key") or ""
     project = options.api_keys.get(key)
     if project is None and not options.dev:
         raise InvalidArgument("API key not valid. Please pass a valid API key.")

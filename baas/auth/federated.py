@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -64,21 +64,38 @@ class Federated:
         Raises:
             AuthError: OPERATION_NOT_ALLOWED (not configured), UNAUTHORIZED_DOMAIN, INVALID_IDP_RESPONSE.
         """
+        config = await self._context.config(scope)
+        config.check_continue_url(continue_url, open_to_all=self._context.options.dev)
+        return await self.begin(scope, provider_id, continue_url, scopes=oauth_scope.split())
+
+    async def begin(
+        self,
+        scope: Scope,
+        provider_id: str,
+        redirect: str,
+        *,
+        scopes: Sequence[str] = (),
+        parameters: Mapping[str, str] | None = None,
+    ) -> tuple[str, str]:
+        """:meth:`start`, where ``redirect`` is known to be good.
+
+        Raises:
+            AuthError: OPERATION_NOT_ALLOWED (not configured), INVALID_IDP_RESPONSE.
+        """
         context = self._context
-        config = await context.config(scope)
-        config.check_continue_url(continue_url, open_to_all=context.options.dev)
         provider = await self._provider(scope, provider_id)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         digest = hashlib.sha256(verifier.encode()).digest()
         url = await self._client.authorization_url(
             provider,
-            redirect=continue_url,
+            redirect=redirect,
             state=state,
             nonce=nonce,
             challenge=base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
-            scope=oauth_scope,
+            scopes=scopes,
+            parameters=parameters or {},
         )
-        inside = {"state": state, "nonce": nonce, "verifier": verifier, "redirect": continue_url}
+        inside = {"state": state, "nonce": nonce, "verifier": verifier, "redirect": redirect}
         sealed = context.secrets.seal(json.dumps(inside).encode(), _SESSION)
         payload = {"provider": provider_id, "sealed": base64.b64encode(sealed).decode()}
         session = await context.write(

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -34,6 +34,22 @@ ALGORITHMS = ("RS256", "ES256")
 _PURPOSE = "provider-secret"
 _MICROSOFT_PREFIX = "https://login.microsoftonline.com/"
 KNOWN = (*ISSUERS, "github.com")
+_USUAL_SCOPES = ("openid", "email", "profile")
+_OWN_PARAMETERS = frozenset(
+    [
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    ]
+)
 _KEYS_FOR_S = 3_600.0
 _REFETCH_S = 30.0
 
@@ -150,14 +166,19 @@ class ProviderClient:
         state: str,
         nonce: str,
         challenge: str,
-        scope: str,
+        scopes: Sequence[str] = (),
+        parameters: Mapping[str, str] | None = None,
     ) -> str:
         """Where a browser goes to sign in at the provider (the code flow, with PKCE).
+
+        ``scopes`` are asked for beside those that tell who it is; ``parameters`` (``prompt``,
+        ``login_hint``, ...) never take the place of the flow's own.
 
         Raises:
             AuthError: INVALID_PROVIDER_ID, if it has no such address.
         """
         asked = {
+            **{k: v for k, v in (parameters or {}).items() if k not in _OWN_PARAMETERS},
             "client_id": provider.client_id,
             "redirect_uri": redirect,
             "state": state,
@@ -166,10 +187,11 @@ class ProviderClient:
             "code_challenge_method": "S256",
         }
         if provider.provider_id == "github.com":
-            asked["scope"] = scope or "user:email"
+            asked["scope"] = " ".join(dict.fromkeys(("user:email", *scopes)))
             return f"https://github.com/login/oauth/authorize?{urlencode(asked)}"
         found = await self._discover(provider)
-        asked |= {"scope": scope or "openid email profile", "nonce": nonce}
+        usual = ("openid", "email") if provider.provider_id == "apple.com" else _USUAL_SCOPES
+        asked |= {"scope": " ".join(dict.fromkeys((*usual, *scopes))), "nonce": nonce}
         if provider.provider_id == "apple.com":
             asked |= {"response_mode": "form_post"}
         return f"{found['authorization_endpoint']}?{urlencode(asked)}"

@@ -80,6 +80,8 @@ class AuthService:
             outgoing=outgoing or cast(Outgoing, self._own_outgoing),
         )
         self.options = options
+        self._principals: dict[str, Principal] = {}
+        """Made once for the many calls with one token, which is verified at each."""
         self.admin = AccountAdmin(self.context)
         self.configs = Configs(self.context)
         self.codes = ActionCodes(self.context)
@@ -289,6 +291,16 @@ class AuthService:
                 user who is disabled or gone.
         """
         claims = await self.context.tokens.verify_id_token(token, project)
+        known = self._principals.get(token)
+        if (
+            known is not None
+            and known.claims is claims
+            and known.project == project
+            and known.expires_at is not None
+            and known.expires_at > self.context.clock()
+            and not check_revoked
+        ):
+            return known
         if check_revoked:
             try:
                 await self.context.caller(Scope(project, tenant_of(claims)), token)
@@ -298,13 +310,17 @@ class AuthService:
         if expires_at is not None and expires_at <= self.context.clock():
             # Taken all the same: test tools' unsigned tokens say 1970, and never expire.
             expires_at = None
-        return Principal(
+        principal = Principal(
             PrincipalKind.USER,
             uid=str(claims["sub"]),
             claims=claims,
             project=project,
             expires_at=expires_at,
         )
+        if len(self._principals) >= self.options.token_cache_size:
+            self._principals.clear()
+        self._principals[token] = principal
+        return principal
 
     # Inside
 

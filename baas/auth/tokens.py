@@ -32,6 +32,15 @@ class Parts:
     signature: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """A token that was verified: for which project, and until when its claims hold."""
+
+    parts: Parts
+    project: str
+    until: float
+
+
 def take_apart(token: str, what: str) -> Parts:
     """Header, claims and signature of a JWT.
 
@@ -65,7 +74,7 @@ class Tokens:
         self._keys = keys
         self._options = options
         self._clock = clock
-        self._verified: OrderedDict[tuple[str, str], Parts] = OrderedDict()
+        self._verified: OrderedDict[tuple[str, str], _Believed] = OrderedDict()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="token-signer")
 
     async def sign(self, claims: Mapping[str, Any]) -> str:
@@ -106,9 +115,10 @@ class Tokens:
 
     async def _verify(self, token: str, project: str, issuer: str, what: str) -> dict[str, Any]:
         remembered = self._verified.get((token, issuer))
-        if remembered is not None and await self._key_of(remembered) is not None:
-            self._check(remembered.claims, project, issuer, what)
-            return remembered.claims
+        if remembered is not None and await self._key_of(remembered.parts) is not None:
+            if project != remembered.project or self._clock() >= remembered.until:
+                self._check(remembered.parts.claims, project, issuer, what)
+            return remembered.parts.claims
         parts = take_apart(token, what)
         if self._options.dev and parts.header.get("alg") == "none" and not parts.signature:
             return _emulator_claims(parts.claims, what)
@@ -116,7 +126,7 @@ class Tokens:
             raise Unauthenticated(f"{what} must be signed with {ALGORITHM}.")
         await self._check_signature(token, parts, what)
         self._check(parts.claims, project, issuer, what)
-        self._remember(token, issuer, parts)
+        self._remember(token, issuer, project, parts)
         return parts.claims
 
     async def _check_signature(self, token: str, parts: Parts, what: str) -> None:
@@ -142,8 +152,9 @@ class Tokens:
             what=what,
         )
 
-    def _remember(self, token: str, issuer: str, parts: Parts) -> None:
-        self._verified[token, issuer] = parts
+    def _remember(self, token: str, issuer: str, project: str, parts: Parts) -> None:
+        until = claim_rules.seconds(parts.claims, "exp") or 0.0
+        self._verified[token, issuer] = _Believed(parts, project, until)
         if len(self._verified) > self._options.token_cache_size:
             self._verified.popitem(last=False)
 

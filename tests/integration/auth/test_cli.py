@@ -45,6 +45,14 @@ def test_an_export_is_imported_whole(data: Path, tmp_path: Path) -> None:
     assert json.loads(again.read_text()) == json.loads(file.read_text())
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"users": {}}'])
+def test_a_file_without_accounts_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "users.json"
+    file.write_text(content)
+    refused = homefire("users", "import", file, "--data", tmp_path / "data", code=2)
+    assert 'an object with a list "users"' in refused
+
+
 def test_a_key_is_a_credential_that_admin_sdks_take(data: Path, tmp_path: Path) -> None:
     from google.oauth2 import service_account
 
