@@ -252,9 +252,10 @@ class Checker:
         if isinstance(node, tree.Literal) and isinstance(node.value, str):
             try:
                 Pattern(node.value)
-            except InvalidPattern:
+            except InvalidPattern as error:
                 self._error(
-                    f"Invalid regular expression pattern. Pattern: {node.value}.", node.span
+                    f"Invalid regular expression pattern. Pattern: {node.value}. RE2: {error}.",
+                    node.span,
                 )
 
     def _operator(self, node: tree.Expr) -> None:

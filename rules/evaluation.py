@@ -161,6 +161,10 @@ class MatchRuleset(Ruleset):
         return self._program
 
     @property
+    def services(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(service.name for service in self._program.file.services))
+
+    @property
     def conditions(self) -> list[tree.Expr]:
         program = self._program
         found = [let.value for info in program.functions for let in info.decl.lets]

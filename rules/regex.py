@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -30,7 +31,13 @@ def _compiled(pattern: str, ignore_case: bool = False) -> Any:
     try:
         return re2.compile(pattern, _options(ignore_case))
     except (re2.error, UnicodeError) as error:
-        raise InvalidPattern(str(error)) from error
+        raise InvalidPattern(_words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """RE2 tells its errors in bytes."""
+    told = error.args[0] if error.args else ""
+    return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(error)
 
 
 class Pattern:
@@ -47,6 +54,10 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         return self._re.search(text) is not None
+
+    def find_all(self, text: str) -> Iterator[str]:
+        """The matches, from left to right, none within another."""
+        return (found.group() for found in self._re.finditer(text))
 
     def split(self, text: str) -> list[str]:
         """Pieces between matches. Empty pieces at the end are dropped, one piece always stays."""

@@ -36,6 +36,11 @@ class Ruleset(ABC):
     def file_name(self) -> str:
         return self._source.file_name
 
+    @property
+    @abstractmethod
+    def services(self) -> tuple[str, ...]:
+        """The services that it has rules for, such as `cloud.firestore`, in source order."""
+
     @abstractmethod
     def evaluate(
         self,

@@ -5,6 +5,7 @@ Source: ``rules`` §8 "Rules management" (Firebase Rules API v1).
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from baas.db.tables import access as tables
 from baas.db.unit import Database, Tx
 from baas.errors import FailedPrecondition, InvalidArgument, NotFound
 from baas.model.values import Timestamp
+
+log = logging.getLogger(__name__)
 
 MAX_RULESETS = 2_500
 """Rulesets of one project that are kept; beyond, the oldest that no release names are dropped."""
@@ -68,6 +71,11 @@ class ReleaseStore:
         for release, source in await self._database.read(_all_in_force):
             ruleset = rules.compile_rules(source.source, file_name=source.file_name)
             self._releases.release(release.project, release.name, Release(ruleset))
+            log.info(
+                "%s of project %s: deployed rules are in force, before those of a file",
+                release.name,
+                release.project,
+            )
 
     async def create(self, project: str, source: str, file_name: str) -> StoredRuleset:
         """Keep a source that compiles. It is not in force before it is released.

@@ -31,11 +31,12 @@ class RuleFiles:
         """Release what all the files say.
 
         Raises:
-            RulesFileError: one cannot be read or does not compile; earlier releases stay in force.
+            RulesFileError: one cannot be read, does not compile or is of another service; earlier
+                releases stay in force.
         """
         for service, path in self._files.items():
             self._seen[service] = _stamp(path)
-            self._releases.release(None, service, Release(read_ruleset(path)))
+            self._releases.release(None, service, Release(read_ruleset(path, service)))
 
     async def watch(self) -> None:
         """Release again whatever changes, until cancelled. A file that fails leaves the old rules on."""
@@ -50,18 +51,18 @@ class RuleFiles:
             if stamp == self._seen.get(service):
                 return
             self._seen[service] = stamp
-            self._releases.release(None, service, Release(read_ruleset(path)))
+            self._releases.release(None, service, Release(read_ruleset(path, service)))
         except RulesFileError as error:
             log.error("rules not reloaded, the old ones stay in force: %s", error)
             return
         log.info("rules reloaded from %s", path)
 
 
-def read_ruleset(path: Path) -> rules.Ruleset:
-    """Compile a file.
+def read_ruleset(path: Path, service: str) -> rules.Ruleset:
+    """Compile a service's file.
 
     Raises:
-        RulesFileError: it cannot be read or does not compile.
+        RulesFileError: it cannot be read, does not compile, or has no rules for the service.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -71,6 +72,9 @@ def read_ruleset(path: Path) -> rules.Ruleset:
         ruleset = rules.compile_rules(source, file_name=str(path))
     except rules.RulesCompileError as error:
         raise RulesFileError("\n".join(issue.render(source) for issue in error.issues)) from None
+    if service not in ruleset.services:
+        others = ", ".join(ruleset.services) or "no service"
+        raise RulesFileError(f"{path} has rules for {others}, not for {service}")
     for issue in ruleset.issues:
         log.warning("%s:%d:%d: %s", path, issue.line, issue.column, issue.description)
     return ruleset

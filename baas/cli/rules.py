@@ -66,7 +66,10 @@ def check(
             continue
         for issue in ruleset.issues:
             typer.echo(issue.render(ruleset.source))
-        typer.echo(f"{path}: ok, {len(ruleset.issues)} warning(s)")
+        if not ruleset.services:
+            typer.echo(f"{path}: WARNING: No service has rules here: everything is denied.")
+        warnings = len(ruleset.issues) + (not ruleset.services)
+        typer.echo(f"{path}: ok, {warnings} warning(s)")
     if failed:
         raise typer.Exit(1)
 

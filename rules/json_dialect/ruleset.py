@@ -100,6 +100,10 @@ class JsonRuleset(Ruleset):
         self._uses = {rule: _uses_of(rule) for rule in self._rules}
 
     @property
+    def services(self) -> tuple[str, ...]:
+        return ("cloud.firestore",)
+
+    @property
     def conditions(self) -> list[tree.Expr]:
         return [rule.condition for rule in self._rules]
 

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from tests.integration.server.conftest import EXAMPLE_RULES
-from tests.support.server import ROOT, Client, ServerProcess, serving
+from tests.support.server import FOUNDING_STORAGE_RULES, ROOT, Client, ServerProcess, serving
 
 
 def run_serve(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +53,13 @@ def test_rules_that_do_not_compile_are_refused_with_their_place(tmp_path: Path) 
     refused = run_serve("--port", "0", "--data", str(tmp_path / "data"), "--rules", str(rules))
     assert refused.returncode == 2
     assert "bad.rules:2:" in refused.stderr
+
+
+def test_rules_of_another_service_are_refused(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    refused = run_serve("--port", "0", "--data", data, "--rules", str(FOUNDING_STORAGE_RULES))
+    assert refused.returncode == 2
+    assert "has rules for firebase.storage, not for cloud.firestore" in refused.stderr
 
 
 def test_a_taken_port_is_refused(tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def test_a_deployed_release_is_in_force_after_a_restart(tmp_path: Path) -> None:
         deploy(admin, CLOSED)
     with serving(tmp_path) as server, Client(server.address) as visitor:
         assert visitor.get("posts/p").status_code == 403
-        assert any("denied get" in line for line in server.log)
+    told = "".join(server.log)
+    assert "denied get" in told
+    assert "deployed rules are in force" in told
 
 
 def test_rules_are_tested_without_being_kept(admin: Client) -> None:

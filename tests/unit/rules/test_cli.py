@@ -61,6 +61,18 @@ def test_check_points_at_an_error(tmp_path: Path) -> None:
     assert "\n" + " " * 37 + "^^" in result.output
 
 
+def test_check_says_why_a_pattern_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "bad.rules"
+    path.write_text(RULES.replace("uid == uid", "uid.matches('.{1,2000}')"))
+    assert "RE2: invalid repetition size: {1,2000}." in run("check", path).output
+
+
+def test_check_warns_of_a_file_without_rules(tmp_path: Path) -> None:
+    path = tmp_path / "empty.rules"
+    path.write_text("")
+    assert "everything is denied" in run("check", path).output
+
+
 def test_check_of_a_missing_file(tmp_path: Path) -> None:
     assert run("check", tmp_path / "none").exit_code == 2
 
