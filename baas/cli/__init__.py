@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Annotated
 
 import typer
+
+import baas
 
 GROUPS = {
     "rules": "Check, test, explain and deploy security rules.",
@@ -32,6 +35,7 @@ def build(words: list[str]) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     command = next((word for word in words if not word.startswith("-")), None)
     importlib.import_module("baas.cli.serve").register(app)
     importlib.import_module("baas.cli.maintenance").register(app)
@@ -58,6 +62,17 @@ def _named() -> typer.Typer:
     group = typer.Typer()
     group.callback()(lambda: None)
     return group
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+) -> None:
+    """Homefire: Firebase at home. A Firebase-style backend in one process."""
+    if version:
+        typer.echo(f"homefire {baas.__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def declare(
         await store.indexes.finish()
         return len(declared.indexes)
 
-    count = with_store(data, project, database, work)
+    count = with_store(data, project, database, work, make=True)
     typer.echo(f"{count} indexes are there and pinned", err=True)
 
 

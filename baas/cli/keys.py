@@ -48,7 +48,7 @@ def create(
             now_ms=int(time.time() * 1_000),
         )
 
-    key = with_auth(data, config, work)
+    key = with_auth(data, config, work, make=True)
     handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(json.dumps(key, indent=2) + "\n")

@@ -29,12 +29,16 @@ def with_database(
     work: Callable[[SqliteDatabase], Awaitable[T]],
     *,
     prepare: Callable[[Settings], None] | None = None,
+    make: bool = False,
 ) -> T:
     """Run work on the database of a data folder that no server uses.
 
     What goes wrong ends the command with status 2 and its reason. ``prepare`` runs with the folder locked
-    and the database not yet open.
+    and the database not yet open. ``make``: a folder that is not there yet is made, for commands that put
+    something in; others would answer a misspelt name with an empty database.
     """
+    if not make and not DataFolder(settings.data).database.exists():
+        fail(f"data: there is no database in {settings.data.absolute()}; name its folder by --data")
 
     async def run(path: Path) -> T:
         database = await SqliteDatabase.open(path)
@@ -53,6 +57,8 @@ def with_database(
         fail(f"{error} (this command works on the folder of a server that is stopped)")
     except ApiError as error:
         fail(error.message)
+    except OSError as error:
+        fail(str(error))
     except SecretBoxError as error:
         fail(str(error))
 
@@ -63,6 +69,7 @@ def with_auth(
     work: Callable[[AuthService, Settings], Awaitable[T]],
     *,
     prepare: Callable[[Settings], None] | None = None,
+    make: bool = False,
 ) -> T:
     """Run work on the accounts of a data folder."""
     settings = settings_from({"data": data}, [], config)
@@ -74,7 +81,7 @@ def with_auth(
         finally:
             service.close()
 
-    return with_database(settings, run, prepare=prepare)
+    return with_database(settings, run, prepare=prepare, make=make)
 
 
 def with_store(
@@ -82,6 +89,8 @@ def with_store(
     project: str | None,
     database: str,
     work: Callable[[DocumentStore, SqliteDatabase, DatabaseId], Awaitable[T]],
+    *,
+    make: bool = False,
 ) -> T:
     """Run work on the documents of a data folder."""
     settings = settings_from({"data": data, "project": project}, [], None)
@@ -90,7 +99,7 @@ def with_store(
         store = DocumentStore(opened, Authorizer(Releases()))
         return await work(store, opened, DatabaseId.of(settings.project, database))
 
-    return with_database(settings, run)
+    return with_database(settings, run, make=make)
 
 
 def secret_box(settings: Settings) -> SecretBox:

@@ -52,7 +52,7 @@ def import_command(
             return await managed_import.import_managed_export(store, target, file, _progress)
         return await transfer.import_documents(store, target, file, _progress)
 
-    count = with_store(data, project, database, work)
+    count = with_store(data, project, database, work, make=True)
     typer.echo(f"imported {count} documents from {file}", err=True)
 
 

@@ -63,7 +63,7 @@ def create(
         created = await service.admin.create(Scope(project or settings.project), change)
         return created.uid
 
-    typer.echo(with_auth(data, config, work))
+    typer.echo(with_auth(data, config, work, make=True))
 
 
 @app.command()
@@ -156,7 +156,7 @@ def import_all(
             failed += [(start + index, words) for index, words in found]
         return failed
 
-    failed = with_auth(data, config, work)
+    failed = with_auth(data, config, work, make=True)
     for index, words in failed:
         typer.echo(f"users[{index}]: {words}", err=True)
     typer.echo(f"{len(users) - len(failed)} of {len(users)} accounts imported")
@@ -186,12 +186,15 @@ def _exported(account: Account) -> dict[str, Any]:
 
 def _read(source: Path, hashing: dict[str, Any]) -> list[ImportedUser | ApiError]:
     try:
-        found = json.loads(source.read_text(encoding="utf-8"))["users"]
+        content = json.loads(source.read_text(encoding="utf-8"))
         parameters = foreign_hashes.read_parameters(hashing) if hashing else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        fail(f"{source} is no file of accounts: {error}")
+    except (OSError, ValueError) as error:
+        fail(f"cannot read {source}: {error}")
     except AuthError as error:
         fail(str(error))
+    found = content.get("users") if isinstance(content, dict) else None
+    if not isinstance(found, list):
+        fail(f'{source} is no file of accounts: it must be an object with a list "users"')
     return list(_imported(found, parameters))
 
 

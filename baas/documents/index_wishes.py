@@ -90,6 +90,8 @@ def parse_declared(text: str) -> Declared:
     """
     try:
         content = json.loads(text)
+        if not content.keys() & {"indexes", "fieldOverrides"}:
+            raise ValueError('it has neither "indexes" nor "fieldOverrides"')
         indexes = dict.fromkeys(_indexes(content))
         ttl = tuple(
             (override["collectionGroup"], parse_field_path(override["fieldPath"]))

@@ -42,6 +42,22 @@ def test_what_was_imported_is_exported(folder: str, tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 152
 
 
+def test_a_file_that_cannot_be_written_is_refused(folder: str, tmp_path: Path) -> None:
+    refused = homefire("export", str(tmp_path / "none" / "out"), "--data", folder)
+    assert refused.exit_code == 2
+    assert "No such file" in refused.output
+
+
+@pytest.mark.parametrize("words", [["export", "out"], ["doctor"], ["indexes", "list"]])
+def test_a_folder_that_is_not_there_is_refused_and_not_made(
+    tmp_path: Path, words: list[str]
+) -> None:
+    refused = homefire(*words, "--data", str(tmp_path / "misspelt"))
+    assert refused.exit_code == 2
+    assert "there is no database in" in refused.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_is_checked(folder: str) -> None:
     assert homefire("doctor", "--data", folder).exit_code == 0
 

@@ -343,7 +343,9 @@ def test_a_firestore_indexes_file_is_read() -> None:
     assert declared.ttl_fields == (("sessions", ("expires",)),)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"indexes": [{}]}', '{"indexes": [{"fields": 1}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"indexes": [{}]}', '{"indexes": [{"fields": 1}]}']
+)
 def test_a_malformed_indexes_file_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument):
         parse_declared(text)
