@@ -304,9 +304,12 @@ def _all_orders(query: Query, where: Filter | None) -> tuple[Order, ...]:
     """The orders of a query with its normalized filter: what can match nothing implies none."""
     direction = query.order_by[-1].direction if query.order_by else Direction.ASCENDING
     ordered = {order.field_path for order in query.order_by}
-    implied = {
-        part.field_path for part in field_filters(where) if part.op in _INEQUALITIES
-    } - ordered
+    implied = {part.field_path for part in field_filters(where) if part.op in _INEQUALITIES}
+    # NOT_IN with null matches nothing either, but Google's emulator orders by its field all the same
+    implied |= {
+        part.field_path for part in field_filters(query.where) if part.op is Operator.NOT_IN
+    }
+    implied -= ordered
     implied.discard(DOCUMENT_ID)
     added = sorted(implied, key=format_field_path)
     if DOCUMENT_ID in ordered:

@@ -89,6 +89,10 @@ class TestOrders:
         condition = any_of(where("a", Op.LESS_THAN, nothing), where("b", Op.EQUAL, 1))
         assert canonicalize(replace(QUERY, where=condition)).order_by == (Order(DOCUMENT_ID),)
 
+    def test_a_list_of_exclusions_implies_an_order_even_if_nothing_fulfils_it(self) -> None:
+        orders = canonicalize(replace(QUERY, where=where("a", Op.NOT_IN, [None]))).order_by
+        assert orders == (Order(("a",)), Order(DOCUMENT_ID))
+
 
 class TestFilters:
     @pytest.mark.parametrize(
