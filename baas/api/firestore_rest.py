@@ -378,7 +378,15 @@ class FirestoreRest:
         return json_codec.list_collection_ids_response(page.collection_ids, page.next_page_token)
 
     async def _execute_pipeline(self, call: _Call) -> bytes:
-        raise Unimplemented("Pipelines are not offered by this server; use structured queries.")
+        from baas.wire import proto_pipelines  # imported when first needed: it loads protobuf
+
+        request = proto_pipelines.decode_json_request(call.json(), call.address.database)
+        read = await self._store.pipelines.execute(
+            request.database, request.pipeline, call.principal, consistency=request.consistency
+        )
+        rows = [(row.document, row.fields) for row in read.value]
+        messages = proto_pipelines.encode_execute_pipeline(rows, read.read_time, read.transaction)
+        return proto_pipelines.encode_json_response(messages)
 
     # Writes and transactions
 

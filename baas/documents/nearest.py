@@ -46,6 +46,11 @@ def nearest(documents: Iterable[Document], canonical: Query) -> list[Document]:
     return list(itertools.islice(results, canonical.offset, end))
 
 
+def distance_between(measure: DistanceMeasure, a: Sequence[float], b: Sequence[float]) -> float:
+    """The distance of two vectors of one dimension; of dot products, more is nearer."""
+    return _MEASURES[measure](a, b)
+
+
 def _within(asked: FindNearest, distance: float) -> bool:
     """Whether the distance is near enough: for dot products, more is nearer."""
     threshold = asked.distance_threshold

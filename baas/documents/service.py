@@ -26,6 +26,7 @@ from baas.documents.change_feed import ChangeFeed
 from baas.documents.index_builder import IndexBuilder
 from baas.documents.indexes import IndexCatalogue
 from baas.documents.options import DocumentOptions
+from baas.documents.pipelines.service import Pipelines
 from baas.documents.projection import projected
 from baas.documents.reader import Reader
 from baas.documents.records import some_names
@@ -94,6 +95,7 @@ class DocumentStore:
             self._options.query_seconds,
         )
         self.indexes = IndexBuilder(database, self._catalogue, index_catalogue, self._options, now)
+        self.pipelines = Pipelines(self._reads, access, self._request_time)
         self.changes = ChangeFeed(self._catalogue)
         self._writer = Writer(
             self._catalogue, index_catalogue, CommitClock(now), self.changes, access

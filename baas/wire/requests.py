@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
+from baas.model.pipeline import Pipeline
 from baas.model.query import LATEST, Aggregation, Consistency, Query, TransactionOptions
 from baas.model.values import Fields
 from baas.model.write import Write
@@ -157,3 +158,12 @@ class WriteStreamRequest:
     writes: tuple[Write, ...] = ()
     stream_token: bytes = b""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutePipelineRequest:
+    """A pipeline and when to read it."""
+
+    database: DatabaseId
+    pipeline: Pipeline
+    consistency: Consistency = LATEST

@@ -17,7 +17,7 @@ from baas.api.grpc.calls import Call, framed, server_streaming, streaming, unary
 from baas.api.grpc.explain import encode_explain_metrics
 from baas.api.streams import Authenticator, Streams
 from baas.documents.service import DocumentStore
-from baas.errors import NotFound, Unimplemented
+from baas.errors import NotFound
 from baas.model.document import Document
 from baas.model.ids import new_document_id
 from baas.model.paths import DatabaseId, DocumentName, check_segment
@@ -210,7 +210,15 @@ class FirestoreGrpc:
         return proto_codec.encode_partition_query_response(page.partitions, page.next_page_token)
 
     async def _pipeline(self, message: Any, authorization: str | None) -> Iterable[Any]:
-        raise Unimplemented("Pipelines are not offered by this server; use structured queries.")
+        from baas.wire import proto_pipelines  # imported when first needed: few use it
+
+        request = proto_pipelines.decode_execute_pipeline(message)
+        principal = await self._caller(authorization, request.database)
+        read = await self._store.pipelines.execute(
+            request.database, request.pipeline, principal, consistency=request.consistency
+        )
+        rows = [(row.document, row.fields) for row in read.value]
+        return proto_pipelines.encode_execute_pipeline(rows, read.read_time, read.transaction)
 
     # Writes and transactions
 
