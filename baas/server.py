@@ -61,6 +61,9 @@ from rules import RulesCompileError
 
 log = logging.getLogger(__name__)
 
+CLOSE_SECONDS = 2.0
+"""How long WebSocket clients have to answer the close at shutdown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Homefire:
@@ -78,6 +81,9 @@ class Homefire:
         self.streams.close()
         self.webchannel.close()
         self.websocket.close()
+        # The server's own close frame must not come first: it says "restart", not "going away".
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.websocket.wait_closed(), CLOSE_SECONDS)
 
 
 @contextlib.asynccontextmanager

@@ -109,6 +109,8 @@ class WebSocketSurface:
         self.authenticate = authenticate
         self.options = options or WebSocketOptions()
         self._open: dict[_Connection, None] = {}
+        self._none_open = asyncio.Event()
+        self._none_open.set()
 
     def routes(self) -> list[BaseRoute]:
         """To be put into the application."""
@@ -118,6 +120,10 @@ class WebSocketSurface:
         """The server stops: connections end with 1001, so that clients come back elsewhere or later."""
         for connection in tuple(self._open):
             connection.end(Unavailable("The server is shutting down; connect again later."))
+
+    async def wait_closed(self) -> None:
+        """Wait until no connection is open."""
+        await self._none_open.wait()
 
     @property
     def connections(self) -> int:
@@ -136,10 +142,13 @@ class WebSocketSurface:
             await _close(send, error)
             return
         self._open[connection] = None
+        self._none_open.clear()
         try:
             await connection.run(receive)
         finally:
             self._open.pop(connection, None)
+            if not self._open:
+                self._none_open.set()
             connection.stop()
 
     async def _identify(self, scope: Scope) -> tuple[DatabaseId, Principal]:
