@@ -44,6 +44,7 @@ class Emulator:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self.port = port
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._wait(port)
 
