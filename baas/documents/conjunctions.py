@@ -19,7 +19,7 @@ _NAN: Final = float("nan")
 
 @dataclass(slots=True)
 class Conjunct:
-    """Filters that must all hold, with the orders of their query.
+    """Filters that must all hold (``filters``), with the orders of their query.
 
     ``equal`` and ``contains``: encoded values by field. ``ranges``: where each field's encoded value must
     lie, in ascending order. ``name``: the one document that can match. ``orders``: the orders that tell
@@ -28,6 +28,7 @@ class Conjunct:
     ``contains`` and ``ranges``; otherwise documents must be looked at.
     """
 
+    filters: Conjunction = ()
     equal: dict[FieldPath, bytes] = field(default_factory=dict)
     contains: dict[FieldPath, bytes] = field(default_factory=dict)
     ranges: dict[FieldPath, Stretch] = field(default_factory=dict)
@@ -78,7 +79,7 @@ def conjuncts(query: Query) -> list[Conjunct]:
 
 
 def _conjunct(query: Query, filters: Conjunction) -> Conjunct:
-    part = Conjunct()
+    part = Conjunct(filters)
     for condition in filters:
         _add(part, condition)
     part.orders = tuple(

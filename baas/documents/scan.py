@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from baas.documents.bounds import END, Cut, Stretch
@@ -17,9 +18,10 @@ from baas.documents.merge_join import MergeJoin
 from baas.documents.planner import choose_plan
 from baas.documents.plans import Examined, Plan
 from baas.documents.reader import Reader
+from baas.model.canonical import Conjunction
 from baas.model.document import Document
 from baas.model.matching import Predicate, compile_filter, compile_order, within_cursors
-from baas.model.query import Query
+from baas.model.query import CompositeFilter, Query
 
 
 class Scan:
@@ -46,6 +48,7 @@ class Scan:
                 part.cursors = beyond if part.cursors is None else part.cursors.both(beyond)
         indexes = reader.ready_indexes(query.collection_id)
         self.plans: list[Plan] = [choose_plan(query, part, indexes) for part in parts]
+        self._filters = [part.filters for part in parts]
         self.examined = Examined()
 
     @property
@@ -66,12 +69,15 @@ class Scan:
         """The results in order, each once."""
         reader, query = self._reader, self._query
         overlay = reader.overlay() if reader.is_past else {}
-        if len(self.plans) == 1 and not overlay:
-            return self._ordered(self.plans[0], self._checked(self.plans[0]))
+        sources = [
+            self._ordered(plan, self._checked(plan, filters))
+            for plan, filters in zip(self.plans, self._filters, strict=True)
+        ]
+        if len(sources) == 1 and not overlay:
+            return sources[0]
         key = compile_order(query)
-        sources = [self._ordered(plan, self._checked(plan)) for plan in self.plans]
         if overlay:
-            check = self._check()
+            check = self._check(query)
             found = [
                 document
                 for document in overlay.values()
@@ -87,17 +93,23 @@ class Scan:
             return None
         return self.plans[0].count(self._reader, most, self.examined)
 
-    def _checked(self, plan: Plan) -> Iterator[Document]:
-        """The plan's candidates that are results, at the version read."""
+    def _checked(self, plan: Plan, filters: Conjunction) -> Iterator[Document]:
+        """The plan's candidates that are results of its disjunct, at the version read.
+
+        Not results of the whole query: the plan has only those of its disjunct in order.
+        """
         source = plan.run(self._reader, self.examined)
         overlay = self._reader.overlay() if self._reader.is_past else {}
         if overlay:
             source = (document for document in source if document.name not in overlay)
-        return source if plan.exact else filter(self._check(), source)
+        if plan.exact:
+            return source
+        where = CompositeFilter("AND", filters) if filters else None
+        return filter(self._check(replace(self._query, where=where)), source)
 
-    def _check(self) -> Predicate:
-        """Whether a document is a result."""
-        query, after = self._query, self._after
+    def _check(self, query: Query) -> Predicate:
+        """Whether a document is a result of the query, or of one disjunct of it."""
+        after = self._after
         matches = compile_filter(query)
         if after is not None:
             key = compile_order(query)

@@ -137,6 +137,25 @@ async def test_an_offset_is_told(store: DocumentStore) -> None:
     assert (await store.run_query(query("c", offset=5), OWNER)).skipped == 2
 
 
+async def test_a_disjunct_that_fixes_the_ordered_field_keeps_the_order(
+    store: DocumentStore,
+) -> None:
+    """It is read in the order of names, which orders nothing but its own documents."""
+    both = {"tags": ["x"]}
+    await commit(
+        store, put("c/a", {"n": 2, **both}), put("c/b", {"n": 1, **both}), put("c/c", {"n": 3})
+    )
+    either = CompositeFilter(
+        "OR", (where("n", Operator.EQUAL, 3), where("tags", Operator.ARRAY_CONTAINS, "x"))
+    )
+    for direction, expected in (
+        (Direction.DESCENDING, ["c", "a", "b"]),
+        (Direction.ASCENDING, ["b", "a", "c"]),
+    ):
+        asked = Query(DATABASE, (), "c", where=either, order_by=(by("n", direction),))
+        assert await found(store, asked) == expected
+
+
 async def test_a_document_that_matches_twice_comes_once(store: DocumentStore) -> None:
     await commit(store, put("c/a", {"n": 1, "m": 1}), put("c/b", {"n": 1}), put("c/c", {"m": 1}))
     either = CompositeFilter("OR", (where("n", Operator.EQUAL, 1), where("m", Operator.EQUAL, 1)))
