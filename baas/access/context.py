@@ -116,8 +116,8 @@ def filter_of(where: Filter) -> rules.Filter:
 def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.ListRequest:
     """A canonical query as the prover takes it.
 
-    ``request.query.orderBy`` has no entry for the document's name, which every query ends with and
-    which the clients spell out or not as they please.
+    ``request.query.orderBy`` has the orders that were asked for. It has no entry for the document's
+    name, which every query ends with and which the clients spell out or not as they please.
     """
     return rules.ListRequest(
         service="cloud.firestore",
@@ -133,7 +133,7 @@ def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.L
                 format_field_path(order.field_path),
                 "ASC" if order.direction is Direction.ASCENDING else "DESC",
             )
-            for order in query.order_by
+            for order in query.order_by[: query.stated_orders]
             if order.field_path != DOCUMENT_ID
         ),
         auth=auth_of(principal),

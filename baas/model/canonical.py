@@ -113,6 +113,7 @@ def canonicalize(query: Query) -> Query:
         where=normalized,
         order_by=_all_orders(query, normalized),
         select=None if query.select is None else _canonical_select(query.select),
+        stated_orders=(len(query.order_by) if query.stated_orders is None else query.stated_orders),
     )
 
 

@@ -102,7 +102,8 @@ class Query:
 
     ``parent`` is the path of the parent document (empty: the root of the database). ``collection_id``
     is empty only together with ``all_descendants``: then every document below the parent is meant.
-    ``select`` is ``None`` for whole documents; ``(DOCUMENT_ID,)`` for names only.
+    ``select`` is ``None`` for whole documents; ``(DOCUMENT_ID,)`` for names only. ``stated_orders`` is set
+    on a canonical query: how many of its orders were asked for, before the implied ones.
     """
 
     database: DatabaseId
@@ -117,6 +118,7 @@ class Query:
     limit: int | None = None
     select: tuple[FieldPath, ...] | None = None
     find_nearest: FindNearest | None = None
+    stated_orders: int | None = None
 
 
 class AggregationKind(enum.Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -14,7 +14,7 @@ from baas.errors import NotFound, PermissionDenied
 from baas.model.canonical import canonicalize
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
-from baas.model.query import FieldFilter, Operator, Query
+from baas.model.query import FieldFilter, Operator, Order, Query
 from baas.model.values import Fields, Timestamp
 
 DATABASE = DatabaseId("p")
@@ -149,6 +149,19 @@ def test_a_query_is_proven_from_its_own_conditions() -> None:
     authorizer().check_query(ADA, query("ada"), EMPTY, NOW)
     with pytest.raises(PermissionDenied):
         authorizer().check_query(ADA, query("bob"), EMPTY, NOW)
+
+
+def test_rules_see_the_orders_that_were_asked_for() -> None:
+    """Not those that a range implies."""
+    unordered = OWN.replace(
+        "resource.data.author == request.auth.uid", "request.query.orderBy.size() == 0"
+    )
+    condition = FieldFilter(("n",), Operator.GREATER_THAN, 1)
+    query = Query(DATABASE, (), "posts", where=condition)
+    authorizer(unordered).check_query(ADA, canonicalize(query), EMPTY, NOW)
+    ordered = replace(query, order_by=(Order(("n",)),))
+    with pytest.raises(PermissionDenied):
+        authorizer(unordered).check_query(ADA, canonicalize(ordered), EMPTY, NOW)
 
 
 def test_a_commit_is_judged_with_what_its_rules_look_up() -> None:
