@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def document(path: str, **fields: object) -> Document:
     return Document(name(path), NOW, NOW, fields=made)
 
 
-def authorizer(source: str | None = OWN, **options: bool) -> Authorizer:
+def authorizer(source: str | None = OWN, **options: Any) -> Authorizer:
     releases = Releases()
     if source is not None:
         releases.release(None, FIRESTORE, Release(rules.compile_rules(source)))
