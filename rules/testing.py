@@ -274,9 +274,11 @@ def _time(node: Any, now: Timestamp) -> Timestamp:
     if node is None:
         return now
     try:
-        return Timestamp.parse(node)
-    except (ValueError, TypeError, AttributeError) as error:
+        if isinstance(node, str):
+            return Timestamp.parse(node)
+    except ValueError as error:
         raise SuiteError(f"request.time must be an RFC 3339 time: {error}") from error
+    raise SuiteError("request.time must be an RFC 3339 time: text like 2026-01-01T00:00:00Z.")
 
 
 def _resource(node: Any, service: str, path: DocumentPath) -> Resource | None:

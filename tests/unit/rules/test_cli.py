@@ -109,6 +109,14 @@ def test_a_malformed_suite(rules: Path, tmp_path: Path) -> None:
     assert "expectation must be" in result.output
 
 
+@pytest.mark.parametrize("time", [{"@timestamp": "2026-01-01T00:00:00Z"}, 7, "noon"])
+def test_a_time_that_is_none_is_refused_in_words(rules: Path, tmp_path: Path, time: object) -> None:
+    result = run("test", rules, suite(tmp_path, case("ALLOW", "u1", time=time)))
+    assert result.exit_code == 2
+    assert "request.time must be an RFC 3339 time: " in result.output
+    assert "attribute" not in result.output
+
+
 def test_coverage_prints_counts_and_writes_a_page(rules: Path, tmp_path: Path) -> None:
     cases = suite(tmp_path, case("ALLOW", "u1"), case("DENY", None))
     printed = run("coverage", rules, cases).output
