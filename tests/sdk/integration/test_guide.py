@@ -1,4 +1,4 @@
-"""The programs in the SDK's guide run as they stand there."""
+"""The programs in the SDK's guide and in the project's README run as they stand there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from tests.sdk.conftest import ROOT, Server
 
 PROGRAMS = [
     block
-    for block in re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs" / "sdk.md").read_text(), re.DOTALL
-    )
+    for page in (ROOT / "docs" / "sdk.md", ROOT / "README.md")
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     if "initialize_app(" in block
 ]
 
