@@ -25,6 +25,9 @@ from baas.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
+COLLECTOR = (20_000, 20, 50)
+"""Python's own thresholds make it look for cycles ten times as often; requests leave hardly any."""
+
 
 class _Server(uvicorn.Server):
     """Uvicorn, told by us when to stop, so that a stop that went well exits with status 0."""
@@ -111,6 +114,7 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who trusts a proxy's headers says so: the setting trusted_proxies
             timeout_graceful_shutdown=round(settings.shutdown_seconds),
             backlog=4096,
         )
@@ -119,6 +123,7 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
 
         def started() -> None:
             gc.freeze()  # what start-up made stays: the collector need not look at it again
+            gc.set_threshold(*COLLECTOR)
             gc.enable()
             _announce(settings, address, folder.path)
 

@@ -7,6 +7,7 @@ Source: ``listen-and-write`` §7 "Names" and §8.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -56,12 +57,19 @@ def parse_address(raw_path: bytes) -> Address:
         name = ""
     if parts[6] != b"documents":
         raise NotFound("There is no such method; see the Firestore v1 REST reference.")
-    database = DatabaseId.of(_decode(parts[3]), _decode(parts[5]))
+    database = _database(parts[3], parts[5])
     return Address(database, check_segments(tuple(_decode(part) for part in parts[7:])), name)
+
+
+@functools.lru_cache(maxsize=256)  # nearly all calls are to a few databases
+def _database(project: bytes, database: bytes) -> DatabaseId:
+    return DatabaseId.of(_decode(project), _decode(database))
 
 
 def _decode(part: bytes) -> str:
     try:
+        if b"%" not in part:
+            return part.decode()
         return unquote_to_bytes(part).decode()
     except UnicodeDecodeError:
         raise InvalidArgument("A path segment is not valid UTF-8.") from None

@@ -15,16 +15,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from baas.access.principal import OWNER, Principal
+from baas.access.principal import Principal
 from baas.api.explain_json import explain_metrics_to_json
 from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
 from baas.documents.service import DocumentStore
-from baas.errors import ApiError, InvalidArgument, NotFound, Unimplemented
+from baas.errors import ApiError, InvalidArgument, NotFound
 from baas.model.document import Document
 from baas.model.ids import new_document_id
 from baas.model.paths import DocumentName, check_segment
-from baas.model.query import Consistency
+from baas.model.query import LATEST, Consistency
 from baas.model.write import Commit, Precondition, Write, WriteKind
 from baas.wire import json_codec
 from baas.wire.checks import check_unnamed
@@ -98,6 +98,8 @@ class _Call:
 
     def consistency(self) -> Consistency:
         """When to read, from the parameters."""
+        if not self.params:
+            return LATEST
         given = {name: self.param(name) for name in ("transaction", "readTime")}
         return json_codec.parse_consistency({k: v for k, v in given.items() if v is not None})
 
@@ -221,12 +223,14 @@ class FirestoreRest:
     # Documents
 
     async def _get(self, call: _Call) -> bytes:
+        mask = call.mask("mask")
         read = await self._store.get(call.name, call.principal, consistency=call.consistency())
         if read.value is None:
             raise NotFound(f'Document "{call.name.name}" not found.')
-        return json_codec.document_to_json_bytes(read.value, call.mask("mask"))
+        return json_codec.document_to_json_bytes(read.value, mask)
 
     async def _create(self, call: _Call) -> bytes:
+        mask = call.mask("mask")
         document_id = call.param("documentId") or new_document_id()
         check_segment(document_id)
         segments = (*call.address.segments, document_id)
@@ -239,7 +243,7 @@ class FirestoreRest:
         result = await self._store.commit(Commit(name.database, (write,)), call.principal)
         now = result.commit_time
         created = Document(name, now, now, fields=parsed.fields)
-        return json_codec.document_to_json_bytes(created, call.mask("mask"))
+        return json_codec.document_to_json_bytes(created, mask)
 
     async def _patch(self, call: _Call) -> bytes:
         parsed = json_codec.parse_document(call.json(), database=call.address.database)
@@ -261,14 +265,12 @@ class FirestoreRest:
 
     async def _write_one(self, call: _Call, write: Write) -> bytes:
         """Commit one update and answer the document as it is after it."""
-        commit = Commit(call.address.database, (write,))
-        result = await self._store.commit(commit, call.principal)
         # Whoever may write a document is told what the write made of it, as Firestore does.
-        at_commit = Consistency(read_time=result.commit_time)
-        read = await self._store.get(write.name, OWNER, consistency=at_commit)
-        if read.value is None:
+        mask = call.mask("mask")
+        document = await self._store.write(write, call.principal)
+        if document is None:
             raise NotFound(f'Document "{write.name.name}" not found.')
-        return json_codec.document_to_json_bytes(read.value, call.mask("mask"))
+        return json_codec.document_to_json_bytes(document, mask)
 
     async def _list(self, call: _Call) -> bytes:
         *parent, collection_id = call.address.segments
@@ -323,10 +325,7 @@ class FirestoreRest:
             elements.append(
                 json_codec.run_query_element(None, result.read_time, skipped_results=result.skipped)
             )
-        elements += [
-            json_codec.run_query_element(document, result.read_time)
-            for document in result.documents
-        ]
+        elements += json_codec.run_query_documents(result.documents, result.read_time)
         if result.explain is not None:
             metrics = explain_metrics_to_json(result.explain)
             elements.append(

@@ -139,6 +139,20 @@ class DocumentStore:
         transaction = self._transactions.use(commit.transaction, commit.database, principal)
         return await self._commit_transaction(transaction, commit, principal)
 
+    async def write(self, write: Write, principal: Principal) -> Document | None:
+        """Commit one write by itself; answers the document as the commit left it.
+
+        Raises:
+            PermissionDenied, NotFound, AlreadyExists, FailedPrecondition, InvalidArgument: as
+                :meth:`commit`.
+        """
+
+        def unit(tx: Tx) -> Document | None:
+            self._writer.commit(tx, write.name.database, (write,), principal)
+            return self._writer.stored(tx, write.name)
+
+        return await self._database.write(unit)
+
     async def _commit_nothing(self, commit: Commit, principal: Principal) -> CommitResult:
         """A commit without writes. What its transaction read was of one version: there is no conflict."""
         if commit.transaction is not None:

@@ -187,6 +187,10 @@ class Writer:
         document = make_document(name, row[2], row[3], row[4])
         return _Touched(name, key, collection, row[0], document, document)
 
+    def stored(self, tx: Tx, name: DocumentName) -> Document | None:
+        """A document as it is stored now."""
+        return self._read(tx, self._catalogue.database_for_write(tx, name.database), name).before
+
     def lookup(self, tx: Tx, entry: DatabaseEntry, name: DocumentName) -> Document | None:
         """A document as it is stored now; ``None`` if it belongs to another database."""
         return self._read(tx, entry, name).before if name.database == entry.id else None

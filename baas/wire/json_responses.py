@@ -38,11 +38,14 @@ def document_to_json_bytes(document: Document, mask: Mask | None = None) -> byte
         fields = encode_fields(project(document.fields, mask))
     else:
         fields = document.encoded or encode_fields(document.fields)
+    created = updated = format_timestamp(document.create_time).encode()
+    if document.update_time != document.create_time:
+        updated = format_timestamp(document.update_time).encode()
     return b'{"name":%b,"fields":%b,"createTime":"%b","updateTime":"%b"}' % (
         orjson.dumps(document.name.name),
         fields,
-        format_timestamp(document.create_time).encode(),
-        format_timestamp(document.update_time).encode(),
+        created,
+        updated,
     )
 
 
@@ -146,6 +149,12 @@ def run_query_element(
     if explain_metrics is not None:
         message["explainMetrics"] = explain_metrics
     return orjson.dumps(message)
+
+
+def run_query_documents(documents: Iterable[Document], read_time: Timestamp) -> list[bytes]:
+    """A ``RunQueryResponse`` for each document, as :func:`run_query_element` makes them one by one."""
+    end = b',"readTime":"%b"}' % format_timestamp(read_time).encode()
+    return [b'{"document":%b%b' % (document_to_json_bytes(each), end) for each in documents]
 
 
 def aggregation_element(

@@ -26,7 +26,7 @@ from baas.model.values import (
     Value,
     Vector,
 )
-from baas.wire.timestamps import format_timestamp, parse_timestamp
+from baas.wire.timestamps import format_timestamp, open_timestamp, parse_timestamp
 from baas.wire.value_checks import (
     VECTOR_TYPE,
     BadField,
@@ -288,7 +288,7 @@ _OPENERS: Final[dict[str, Callable[[Any], Value]]] = {
     "booleanValue": lambda raw: raw,
     "integerValue": int,
     "doubleValue": decode_double,
-    "timestampValue": parse_timestamp,
+    "timestampValue": open_timestamp,
     "bytesValue": base64.b64decode,
     "referenceValue": Reference,
     "geoPointValue": _open_geopoint,

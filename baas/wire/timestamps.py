@@ -14,6 +14,7 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
+_EPOCH_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _EPOCH = dt.datetime(1970, 1, 1)  # only formatted; everything here is UTC
 
 
@@ -44,6 +45,12 @@ def parse_timestamp(text: str) -> Timestamp:
     if fraction is not None:
         micros += int(fraction[:6].ljust(6, "0"))
     return checked_timestamp(micros)
+
+
+def open_timestamp(text: str) -> Timestamp:
+    """Read what :func:`format_timestamp` wrote, trusting it: several times as fast as parsing."""
+    since = dt.datetime.fromisoformat(text) - _EPOCH_UTC
+    return Timestamp(since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds)
 
 
 def format_timestamp(timestamp: Timestamp) -> str:

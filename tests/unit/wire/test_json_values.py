@@ -25,6 +25,7 @@ from baas.wire.json_codec import (
     load_json,
     parse_timestamp,
 )
+from baas.wire.timestamps import open_timestamp
 from tests.unit.model.strategies import DATABASE, documents, maps, timestamps, values
 
 NAN = float("nan")
@@ -163,6 +164,7 @@ class TestTimestamps:
     @given(timestamps())
     def test_survive_the_round_trip(self, timestamp: Timestamp) -> None:
         assert parse_timestamp(format_timestamp(timestamp)) == timestamp
+        assert open_timestamp(format_timestamp(timestamp)) == timestamp
 
     @pytest.mark.parametrize(
         ("micros", "text"),
