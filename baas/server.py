@@ -31,7 +31,7 @@ from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
 from baas.api.websocket import WebSocketSurface
 from baas.auth.authenticator import Authenticator
-from baas.auth.messages import SmtpOptions, SmtpSender
+from baas.auth.messages import Post, SmtpOptions, SmtpSender
 from baas.auth.options import AuthOptions, HashOptions, LimitOptions, Provider
 from baas.auth.secret_box import SecretBoxError, load_secret_box
 from baas.auth.service import AuthService
@@ -110,7 +110,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             open_without_rules=settings.dev,
             projects=None if settings.dev else settings.served_projects,
         )
-        auth = _auth(settings, folder, database, address)
+        auth = _auth(settings, folder, database, address, stack)
         stack.callback(auth.close)
         authenticator = Authenticator(auth)
 
@@ -251,7 +251,11 @@ def _figures(
 
 
 def _auth(
-    settings: Settings, folder: DataFolder, database: SqliteDatabase, address: str
+    settings: Settings,
+    folder: DataFolder,
+    database: SqliteDatabase,
+    address: str,
+    stack: contextlib.AsyncExitStack,
 ) -> AuthService:
     configured = settings.secret_key.get_secret_value() if settings.secret_key else None
     try:
@@ -286,16 +290,16 @@ def _auth(
     )
     mail = None
     if settings.smtp_host:
-        mail = SmtpSender(
-            SmtpOptions(
-                settings.smtp_host,
-                settings.smtp_port,
-                settings.smtp_user,
-                settings.smtp_password.get_secret_value() if settings.smtp_password else "",
-                settings.smtp_sender,
-                settings.smtp_tls,
-            )
+        smtp = SmtpOptions(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_user,
+            settings.smtp_password.get_secret_value() if settings.smtp_password else "",
+            settings.smtp_sender,
+            settings.smtp_tls,
         )
+        mail = Post(SmtpSender(smtp))
+        stack.push_async_callback(mail.close)
     elif not settings.dev:
         log.warning("no smtp_host: what needs a mail (resetting passwords, ...) is UNAVAILABLE")
     return AuthService(database, options, secrets, mail=mail)

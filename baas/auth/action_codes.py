@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,9 @@ from baas.auth.messages import action_message, language_of
 from baas.auth.options import Scope
 from baas.auth.project_config import ProjectConfig
 from baas.db.unit import Tx
+from baas.errors import ResourceExhausted, Unavailable
+
+log = logging.getLogger(__name__)
 
 VERIFY_EMAIL, PASSWORD_RESET, EMAIL_SIGNIN, CHANGE_EMAIL, RECOVER_EMAIL = (
     "VERIFY_EMAIL",
@@ -74,12 +78,15 @@ class ActionCodes:
         Raises:
             AuthError: MISSING_REQ_TYPE, MISSING_EMAIL, EMAIL_NOT_FOUND, EMAIL_EXISTS, INVALID_ID_TOKEN,
                 MISSING_CONTINUE_URI, UNAUTHORIZED_DOMAIN, TOO_MANY_ATTEMPTS_TRY_LATER, ...
+            Unavailable: no mail can be sent, whoever it is for.
         """
         if request.purpose not in MODES or request.purpose == RECOVER_EMAIL:
             raise AuthError("INVALID_REQ_TYPE" if request.purpose else "MISSING_REQ_TYPE")
         context = self._context
         config = await context.config(scope)
         self._check_request(request, config)
+        if not request.return_link:
+            context.mail.ready()  # before anything is known of the address
         account, payload = await self._target(scope, request, config)
         recipient = payload.get("new_email") or payload["email"]
         if account is None and request.purpose != EMAIL_SIGNIN:
@@ -186,7 +193,11 @@ class ActionCodes:
         if recovery:
             request = CodeRequest(RECOVER_EMAIL, language=language)
             link = self.link(scope, request, recovery)
-            await self._mail(scope, old, RECOVER_EMAIL, recovery, link, language)
+            try:
+                await self._mail(scope, old, RECOVER_EMAIL, recovery, link, language)
+            except (Unavailable, ResourceExhausted) as error:
+                # the change is made and stands; only its old address does not hear of it
+                log.error("a changed address could not be told: %s", error.message)
         return changed
 
     async def sign_in_with_link(
@@ -230,7 +241,8 @@ class ActionCodes:
         account = await context.write(redeem)
         if account is not None:
             if caller is not None:
-                return await context.renew(account, EMAIL_LINK_PROVIDER, {})
+                claims = await context.session_claims(caller)
+                return await context.renew(account, EMAIL_LINK_PROVIDER, claims)
             return await context.complete(account, EMAIL_LINK_PROVIDER, client)
         values = {"email": address, "email_verified": True, "email_link": True}
         created = await context.create(scope, values, EMAIL_LINK, client)

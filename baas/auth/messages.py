@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Literal, Protocol
 
 from baas.auth.options import Scope
-from baas.errors import Unavailable
+from baas.errors import ResourceExhausted, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,13 @@ class Message:
 class Sender(Protocol):
     """Takes messages away."""
 
+    def ready(self) -> None:
+        """Whether messages are taken at all: asked before it is known whether there is anybody to write to.
+
+        Raises:
+            Unavailable, ResourceExhausted: they are not.
+        """
+
     async def send(self, message: Message) -> None:
         """Hand a message over; returns when it is on its way.
 
@@ -47,6 +54,9 @@ class Outbox:
 
     def __init__(self, limit: int = 1_000) -> None:
         self.messages: deque[Message] = deque(maxlen=limit)
+
+    def ready(self) -> None:
+        """See :class:`Sender`."""
 
     async def send(self, message: Message) -> None:
         """See :class:`Sender`."""
@@ -76,6 +86,10 @@ class NoSender:
 
     async def send(self, message: Message) -> None:
         """See :class:`Sender`."""
+        self.ready()
+
+    def ready(self) -> None:
+        """See :class:`Sender`."""
         raise Unavailable(f"This server cannot send {self._what}: it is not configured to.")
 
 
@@ -101,6 +115,9 @@ class SmtpSender:
 
     def __init__(self, options: SmtpOptions) -> None:
         self._options = options
+
+    def ready(self) -> None:
+        """See :class:`Sender`."""
 
     async def send(self, message: Message) -> None:
         """See :class:`Sender`."""
@@ -132,6 +149,51 @@ class SmtpSender:
                     log.error("a mail could not be sent: %s", type(error).__name__)
                     raise Unavailable("The mail could not be sent; try again later.") from error
                 await asyncio.sleep(options.first_retry_s * 2 ** (attempt - 1))
+
+
+class Post:
+    """Hands messages to a sender behind the caller's back, a few at a time.
+
+    Nobody waits for a mail server, and how long an answer takes does not tell whom a mail has gone to. What
+    cannot be sent is logged.
+    """
+
+    def __init__(self, sender: Sender, *, limit: int = 1_000, at_once: int = 4) -> None:
+        self._sender = sender
+        self._limit = limit
+        self._turns = asyncio.Semaphore(at_once)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def ready(self) -> None:
+        """See :class:`Sender`."""
+        if len(self._under_way) >= self._limit:
+            raise ResourceExhausted("Too many mails wait to be sent; try again later.")
+
+    async def send(self, message: Message) -> None:
+        """See :class:`Sender`; returns before it is sent."""
+        self.ready()
+        task = asyncio.create_task(self._deliver(message), name="mail")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def close(self, grace_s: float = 10.0) -> None:
+        """Wait for what is under way; what is not sent by then is lost, and counted in the log."""
+        waiting = tuple(self._under_way)
+        if not waiting:
+            return
+        _, late = await asyncio.wait(waiting, timeout=grace_s)
+        for task in late:
+            task.cancel()
+        if late:
+            log.error("%d mails were not sent before the end", len(late))
+            await asyncio.wait(late)
+
+    async def _deliver(self, message: Message) -> None:
+        async with self._turns:
+            try:
+                await self._sender.send(message)
+            except Unavailable as error:
+                log.error("a mail (%s) is lost: %s", message.purpose, error.message)
 
 
 def _as_html(message: Message) -> str:

@@ -293,3 +293,28 @@ async def test_a_policy_is_enforced_and_told(api: Api) -> None:
     assert told["enforcementState"] == "ENFORCE"
     assert told["customStrengthOptions"]["containsNumericCharacter"] is True
     await api.call("signUp", {"email": EMAIL, "password": "abcdefg8"})
+
+
+async def test_without_a_mail_server_answers_do_not_tell_who_has_an_account(make_api) -> None:
+    api = make_api()
+    await api.sign_up("ada@example.com")
+    answers = []
+    for email in ("ada@example.com", "nobody@example.com"):
+        body = {"requestType": "PASSWORD_RESET", "email": email}
+        answers.append(await api.post("/v1/accounts:sendOobCode?key=any", body))
+    assert {answer.status_code for answer in answers} == {503}
+    assert answers[0].json() == answers[1].json()
+
+
+async def test_a_changed_address_stands_though_the_old_one_cannot_be_told(make_api) -> None:
+    api = make_api()
+    user = await api.sign_up("ada@example.com")
+    body = {
+        "requestType": "VERIFY_AND_CHANGE_EMAIL",
+        "email": "ada@example.com",
+        "newEmail": "new@example.com",
+        "idToken": user["idToken"],
+        "returnOobLink": True,
+    }
+    code = (await api.admin("/accounts:sendOobCode", body))["oobCode"]
+    assert (await api.call("update", {"oobCode": code}))["email"] == "new@example.com"

@@ -4,8 +4,16 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from baas.auth.messages import Message, SmtpOptions, SmtpSender, action_message, language_of
-from baas.errors import Unavailable
+from baas.auth.messages import (
+    Message,
+    Outbox,
+    Post,
+    SmtpOptions,
+    SmtpSender,
+    action_message,
+    language_of,
+)
+from baas.errors import ResourceExhausted, Unavailable
 from tests.unit.auth.smtp import SmtpServer
 from tests.unit.auth.support import SCOPE
 
@@ -66,3 +74,54 @@ async def test_it_gives_up_in_the_end(smtp: SmtpServer) -> None:
 )
 def test_the_language_comes_closest_to_what_is_wanted(wanted: str, language: str) -> None:
     assert language_of(wanted) == language
+
+
+class TestPost:
+    class Gate(Outbox):
+        """Sends nothing before it is told to, or fails."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.open = asyncio.Event()
+            self.broken = False
+
+        async def send(self, message: Message) -> None:
+            await self.open.wait()
+            if self.broken:
+                raise Unavailable("The mail could not be sent; try again later.")
+            await super().send(message)
+
+    async def test_nobody_waits_for_the_mail_server(self) -> None:
+        gate = self.Gate()
+        post = Post(gate)
+        await post.send(mail())
+        assert not gate.messages
+        gate.open.set()
+        await post.close()
+        assert len(gate.messages) == 1
+
+    async def test_it_is_bounded(self) -> None:
+        gate = self.Gate()
+        post = Post(gate, limit=1)
+        await post.send(mail())
+        with pytest.raises(ResourceExhausted):
+            post.ready()
+        gate.open.set()
+        await post.close()
+        post.ready()
+
+    async def test_what_is_lost_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        gate = self.Gate()
+        gate.broken = True
+        gate.open.set()
+        post = Post(gate)
+        await post.send(mail())
+        await post.close()
+        assert "PASSWORD_RESET" in caplog.text
+        assert "ada@example.com" not in caplog.text
+
+    async def test_the_end_does_not_wait_for_ever(self, caplog: pytest.LogCaptureFixture) -> None:
+        post = Post(self.Gate())
+        await post.send(mail())
+        await post.close(grace_s=0.01)
+        assert "1 mails were not sent" in caplog.text
