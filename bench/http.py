@@ -2,9 +2,9 @@
 
     python -m bench http [--documents 1000,10000,100000] [--seconds 3]
 
-Starts `homefire serve` with a fresh data folder, signs users up, and measures creates, gets, updates and the
-example's query (``authorId == x`` by ``createdAt`` descending, limit 20) for 1 and 32 clients (the query: 16).
-Every write is durable when it is answered. CPU is that of the server's process.
+Starts `homefire serve` with a fresh data folder, signs users up, and measures creates, gets, updates and
+the example's query (``authorId == x`` by ``createdAt`` descending, limit 20) for 1 and 32 clients (the query:
+16). Every write is durable when it is answered. CPU is that of the server's process.
 """
 
 from __future__ import annotations
@@ -238,16 +238,20 @@ class Homefire(FirestoreSubject):
         raise TimeoutError("the server did not build the index that the query wants")
 
 
+def _output(log: Path) -> str:
+    return log.read_text()
+
+
 async def _announced_port(log: Path, process: subprocess.Popen[bytes]) -> int:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
+        for line in _output(log).splitlines():
             if " serves on " in line:
                 return int(line.split(" serves on ")[1].split()[0].rsplit(":", 1)[1])
         if process.poll() is not None:
             break
         await asyncio.sleep(0.01)
-    raise RuntimeError(f"the server did not start: {log.read_text()[-2_000:]}")
+    raise RuntimeError(f"the server did not start: {_output(log)[-2_000:]}")
 
 
 @contextlib.contextmanager

