@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from baas.auth import accounts, codes, validation
+from baas.auth import accounts, codes, mail_templates, validation
 from baas.auth.accounts import EMAIL_LINK, Account
 from baas.auth.codes import Code
 from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn, end_sessions
@@ -111,7 +111,8 @@ class ActionCodes:
         code = await context.write(unit)
         link = self.link(scope, request, code)
         if not request.return_link:
-            await self._mail(scope, recipient, request.purpose, code, link, request.language)
+            known = replace(request, email=payload["email"])
+            await self._mail(scope, account, recipient, code, known, link)
         return SentCode(payload["email"], code, link)
 
     async def check(self, scope: Scope, code: str) -> Code:
@@ -191,10 +192,12 @@ class ActionCodes:
 
         changed, old, recovery = await context.write(unit)
         if recovery:
-            request = CodeRequest(RECOVER_EMAIL, language=language)
+            request = CodeRequest(
+                RECOVER_EMAIL, email=old, new_email=changed.email or "", language=language
+            )
             link = self.link(scope, request, recovery)
             try:
-                await self._mail(scope, old, RECOVER_EMAIL, recovery, link, language)
+                await self._mail(scope, changed, old, recovery, request, link)
             except (Unavailable, ResourceExhausted) as error:
                 # the change is made and stands; only its old address does not hear of it
                 log.error("a changed address could not be told: %s", error.message)
@@ -319,9 +322,28 @@ class ActionCodes:
         limits.spend(tx, "mail", f"{scope.project} {recipient}", options.mails_per_hour, now_ms)
 
     async def _mail(
-        self, scope: Scope, recipient: str, purpose: str, code: str, link: str, language: str
+        self,
+        scope: Scope,
+        account: Account | None,
+        recipient: str,
+        code: str,
+        request: CodeRequest,
+        link: str,
     ) -> None:
-        message = action_message(scope, recipient, purpose, code, link, language)
+        config = await self._context.config(scope)
+        language = request.language or config.get("notification.defaultLocale") or ""
+        message = action_message(scope, recipient, request.purpose, code, link, language)
+        name = mail_templates.TEMPLATES.get(request.purpose, "")
+        template = config.get(f"{mail_templates.PATH}.{name}") if name else None
+        if template:
+            values = {
+                "LINK": link,
+                "EMAIL": request.email,
+                "NEW_EMAIL": request.new_email,
+                "DISPLAY_NAME": (account.display_name if account else "") or "",
+                "APP_NAME": config.get("displayName") or scope.project,
+            }
+            message = mail_templates.apply(message, template, values)
         await self._context.mail.send(message)
 
 

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from email.utils import formataddr, parseaddr
 from typing import Literal, Protocol
 
 from baas.auth.options import Scope
@@ -29,6 +30,10 @@ class Message:
     link: str = ""
     session: str = ""
     """SMS only: the session that the code completes."""
+    html: str = ""
+    """The same as a page; "" makes one of the text."""
+    sender_name: str = ""
+    reply_to: str = ""
 
 
 class Sender(Protocol):
@@ -125,10 +130,14 @@ class SmtpSender:
 
         options = self._options
         mail = EmailMessage()
-        mail["From"], mail["To"] = options.sender, message.recipient
+        _, address = parseaddr(options.sender)
+        named = formataddr((message.sender_name, address)) if message.sender_name else ""
+        mail["From"], mail["To"] = named or options.sender, message.recipient
+        if message.reply_to:
+            mail["Reply-To"] = message.reply_to
         mail["Subject"] = message.subject
         mail.set_content(message.text)
-        mail.add_alternative(_as_html(message), subtype="html")
+        mail.add_alternative(message.html or _as_html(message), subtype="html")
         for attempt in range(1, options.attempts + 1):
             try:
                 await aiosmtplib.send(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from baas.auth import mail_templates
 from baas.auth.errors import AuthError
 from baas.auth.options import AuthOptions, Scope
 from baas.auth.validation import MIN_PASSWORD
@@ -41,6 +42,8 @@ _WRITABLE: dict[str, type] = {
     "passwordPolicyConfig.passwordPolicyVersions": list,
     "blockingFunctions.triggers": dict,
     "authorizedDomains": list,
+    "notification.defaultLocale": str,
+    **{f"{mail_templates.PATH}.{name}": dict for name in mail_templates.TEMPLATES.values()},
     "displayName": str,
     "allowPasswordSignup": bool,
     "enableEmailLinkSignin": bool,
@@ -265,6 +268,8 @@ def _check(path: str, value: Any) -> None:
         raise InvalidArgument("'testPhoneNumbers' maps numbers to codes of digits.")
     if path == "blockingFunctions.triggers":
         _check_triggers(value)
+    if path.startswith(mail_templates.PATH):
+        mail_templates.check(path.rpartition(".")[2], value)
 
 
 def _check_policy(versions: list[Any]) -> None:

@@ -1,9 +1,10 @@
+import html
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from baas.auth.messages import Outbox
+from baas.auth.messages import Message, Outbox
 from tests.integration.auth.support import Api
 
 EMAIL, PASSWORD, NEW = "ada@example.com", "correct horse", "battery staple"
@@ -318,3 +319,65 @@ async def test_a_changed_address_stands_though_the_old_one_cannot_be_told(make_a
     }
     code = (await api.admin("/accounts:sendOobCode", body))["oobCode"]
     assert (await api.call("update", {"oobCode": code}))["email"] == "new@example.com"
+
+
+class TestTemplates:
+    PATH = "notification.sendEmail.resetPasswordTemplate"
+
+    async def set(self, api: Api, template: dict[str, Any]) -> Any:
+        body = {"notification": {"sendEmail": {"resetPasswordTemplate": template}}}
+        token = {"authorization": f"Bearer {await api.admin_token()}"}
+        path = f"/v2/projects/demo/config?updateMask={self.PATH}"
+        return await api.client.patch(path, json=body, headers=token)
+
+    async def mail(self, api: Api) -> Message:
+        """Ask for a mail."""
+        await api.call("sendOobCode", {"requestType": "PASSWORD_RESET", "email": EMAIL})
+        return api.service.outbox.messages[-1]
+
+    async def test_a_project_has_words_of_its_own(self, api: Api) -> None:
+        body = {"email": EMAIL, "password": "correct horse", "displayName": "<b>%LINK%</b>"}
+        await api.call("signUp", body)
+        template = {
+            "subject": "%APP_NAME%: hello %EMAIL%",
+            "body": '<p>%DISPLAY_NAME%</p><a href="%LINK%">go</a>',
+            "senderDisplayName": "Our app",
+            "replyTo": "help@example.com",
+        }
+        answer = await self.set(api, template)
+        assert answer.status_code == 200, answer.text
+        mail = await self.mail(api)
+        assert mail.subject == f"demo: hello {EMAIL}"
+        assert mail.html.startswith("<p>&lt;b&gt;%LINK%&lt;/b&gt;</p>")
+        assert f'<a href="{html.escape(mail.link)}">' in mail.html
+        assert (mail.sender_name, mail.reply_to) == ("Our app", "help@example.com")
+        assert mail.link in mail.text
+
+    async def test_a_plain_one_has_no_page_of_its_own(self, api: Api) -> None:
+        await api.sign_up(EMAIL)
+        await self.set(api, {"body": "Go to %LINK%", "bodyFormat": "PLAIN_TEXT"})
+        mail = await self.mail(api)
+        assert (mail.text, mail.html) == (f"Go to {mail.link}", "")
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            {"body": "no link"},
+            {"subject": "two\r\nBcc: eve@example.com"},
+            {"replyTo": "nobody"},
+            {"bodyFormat": "RTF"},
+            {"body": 7},
+            {"script": "x"},
+        ],
+    )
+    async def test_what_no_mail_could_be_made_of_is_refused(
+        self, api: Api, template: dict[str, Any]
+    ) -> None:
+        answer = await self.set(api, template)
+        assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+    async def test_a_project_has_a_language_of_its_own(self, api: Api) -> None:
+        await api.sign_up(EMAIL)
+        body = {"notification": {"defaultLocale": "de"}}
+        await api.admin("/config", body, verb="PATCH", version="v2")
+        assert (await self.mail(api)).subject == "Passwort zurücksetzen"

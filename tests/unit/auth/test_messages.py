@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -46,6 +47,14 @@ async def test_a_mail_arrives_with_its_link_as_text_and_as_html(smtp: SmtpServer
     assert LINK in taken.get_body(("plain",)).get_content()
     page = taken.get_body(("html",)).get_content()
     assert f'<a href="{LINK.replace("&", "&amp;")}">Reset your password</a>' in page
+
+
+async def test_a_mail_in_a_projects_own_words(smtp: SmtpServer) -> None:
+    own = replace(mail(), html="<p>own</p>", sender_name="Ours", reply_to="help@example.com")
+    await sender(smtp).send(own)
+    (taken,) = smtp.mails
+    assert (taken["From"], taken["Reply-To"]) == ("Ours <noreply@localhost>", "help@example.com")
+    assert taken.get_body(("html",)).get_content().strip() == "<p>own</p>"
 
 
 async def test_what_fails_for_the_moment_is_tried_again(smtp: SmtpServer) -> None:
