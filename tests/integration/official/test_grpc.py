@@ -219,3 +219,64 @@ async def test_grpc_health_is_told(client: Client) -> None:
     watch = client.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
     assert await watch.read() == b"\x08\x01"
     watch.cancel()
+
+
+def pipeline(collection: str, **fields: Any) -> Any:
+    request = proto.ExecutePipelineRequest(database=DATABASE, **fields)
+    stage = request.structured_pipeline.pipeline.stages.add(name="collection")
+    stage.args.add(reference_value=f"/{collection}")
+    return request
+
+
+async def rows(client: Client, request: Any) -> list[Any]:
+    path = "/google.firestore.v1.Firestore/ExecutePipeline"
+    call = client.channel.unary_stream(path)(
+        request.SerializeToString(), metadata=OWNER, timeout=20
+    )
+    return [proto.ExecutePipelineResponse.FromString(answer) async for answer in call]
+
+
+async def test_grpc_pipelines_in_transactions_conflict_with_writes(
+    client: Client, collection: str
+) -> None:
+    options = proto.TransactionOptions()
+    options.read_write.SetInParent()
+    (begun,) = await rows(client, pipeline(collection, new_transaction=options))
+    assert begun.transaction
+    assert not begun.results
+    other = update(f"{collection}/other", a="b")
+    await client.unary("Commit", proto.CommitRequest(database=DATABASE, writes=[other]))
+    (again,) = await rows(client, pipeline(collection, transaction=begun.transaction))
+    assert not again.results
+    write = update(f"{collection}/one", a="b")
+    commit = proto.CommitRequest(database=DATABASE, writes=[write], transaction=begun.transaction)
+    assert (await client.refused("Commit", commit)).code() is grpc.StatusCode.ABORTED
+
+
+async def test_grpc_pipelines_nested_too_deep_are_invalid(client: Client, collection: str) -> None:
+    request = pipeline(collection)
+    value = request.structured_pipeline.pipeline.stages.add(name="where").args.add()
+    for _ in range(33):
+        value.function_value.name = "not"
+        value = value.function_value.args.add()
+    value.boolean_value = True
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await rows(client, request)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_grpc_pipelines_that_double_a_value_at_each_stage_are_refused(
+    client: Client, collection: str
+) -> None:
+    write = update(f"{collection}/one", a="b" * 1_000)
+    await client.unary("Commit", proto.CommitRequest(database=DATABASE, writes=[write]))
+    request = pipeline(collection)
+    for _ in range(60):
+        stage = request.structured_pipeline.pipeline.stages.add(name="add_fields")
+        doubled = stage.args.add().map_value.fields["a"].function_value
+        doubled.name = "array"
+        for _ in range(2):
+            doubled.args.add(field_reference_value="a")
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await rows(client, request)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -15,6 +15,7 @@ import pytest
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
+from google.cloud.firestore_v1 import pipeline_expressions as pipelines
 from google.cloud.firestore_v1.base_query import And, FieldFilter, Or
 from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
 from google.cloud.firestore_v1.vector import Vector
@@ -271,11 +272,37 @@ def test_python_read_time_reads_the_past(collection: firestore.CollectionReferen
     assert reference.get(read_time=before).get("n") == 1
 
 
-def test_python_pipelines_are_refused_as_unimplemented(db: firestore.Client) -> None:
-    if not hasattr(db, "pipeline"):
-        pytest.skip("this version of the client has no pipelines")
-    with pytest.raises(exceptions.MethodNotImplemented):
-        db.pipeline().collection("x").execute()
+def test_python_pipelines(db: firestore.Client, collection: firestore.CollectionReference) -> None:
+    seed(collection, {"a": {"n": 1, "kind": "x"}, "b": {"n": 2, "kind": "x"}, "c": {"n": 5}})
+    source = db.pipeline().collection(collection.id)
+    n = pipelines.Field.of("n")
+    found = source.where(n.greater_than(1)).sort(n.descending()).execute()
+    expected = [("c", {"n": 5}), ("b", {"n": 2, "kind": "x"})]
+    assert [(result.id, result.data()) for result in found] == expected
+    grouped = source.aggregate(n.sum().as_("total"), groups=["kind"])
+    totals = {result.data().get("kind"): result.data()["total"] for result in grouped.stream()}
+    assert totals == {"x": 3, None: 5}
+    with pytest.raises(exceptions.InvalidArgument, match="divide"):
+        source.select(n.divide("text").as_("never")).execute()
+
+
+def test_python_pipelines_read_the_past(
+    db: firestore.Client, collection: firestore.CollectionReference
+) -> None:
+    written = collection.document("a").set({"n": 1}).update_time
+    collection.document("a").set({"n": 2})
+    source = db.pipeline().collection(collection.id)
+    assert [result.data() for result in source.execute(read_time=written)] == [{"n": 1}]
+
+
+async def test_python_async_pipelines(
+    db: firestore.Client,
+    async_db: firestore.AsyncClient,
+    collection: firestore.CollectionReference,
+) -> None:
+    seed(collection, {str(n): {"n": n} for n in range(700)})
+    source = async_db.pipeline().collection(collection.id)
+    assert len([result async for result in source.stream()]) == 700
 
 
 async def test_python_async_reads_and_writes(async_db: firestore.AsyncClient) -> None:

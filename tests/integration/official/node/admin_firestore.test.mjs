@@ -224,9 +224,4 @@ test('admin: a large query streams whole', async () => {
   assert.equal((await parent.get()).size, 600);
 });
 
-test('admin: pipelines are refused as unimplemented', async () => {
-  if (typeof db.pipeline !== 'function') return;
-  await assert.rejects(db.pipeline().collection('x').execute(), { code: 12 });
-});
-
 await run();
