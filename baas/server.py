@@ -22,6 +22,7 @@ from baas.api.edge import Edge
 from baas.api.emulator_firestore import EmulatorControl
 from baas.api.emulator_storage import StorageEmulatorControl
 from baas.api.firestore_rest import Authenticate, FirestoreRest
+from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.firestore import FirestoreGrpc
 from baas.api.grpc.health import health_methods
 from baas.api.grpc.server import GrpcServer
@@ -127,8 +128,10 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         stack.push_async_callback(realtime.close)
         releases.on_release(realtime.rules_released)
         streams = Streams(documents, realtime, authenticator)
+        assembly = Assembly()
         grpc = GrpcServer(
-            FirestoreGrpc(documents, authenticator, streams).methods() | health_methods(),
+            FirestoreGrpc(documents, authenticator, streams, assembly).methods()
+            | health_methods(assembly),
             on_shutdown=streams.close,
         )
         webchannel = WebChannel(firestore_rpcs(streams))

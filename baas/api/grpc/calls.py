@@ -12,6 +12,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
+from baas.api.grpc.assembly import Assembly
 from baas.errors import ApiError, InternalError, InvalidArgument, Unimplemented
 from baas.model.limits import MAX_REQUEST_BYTES
 
@@ -25,8 +26,11 @@ _GZIP_WINDOW: Final = 31
 class Call:
     """What a method sees of its call."""
 
-    def __init__(self, stream: Stream[bytes, bytes], request_class: Any) -> None:
+    def __init__(
+        self, stream: Stream[bytes, bytes], request_class: Any, assembly: Assembly
+    ) -> None:
         self._stream = stream
+        self._assembly = assembly
         self._request_class = request_class
 
     @property
@@ -73,6 +77,7 @@ class Call:
 
         Raises:
             InvalidArgument: too large, or cut off.
+            ResourceExhausted: too much is arriving at once, on all connections.
         """
         stream = self._stream._stream
         try:
@@ -82,7 +87,7 @@ class Call:
             length = int.from_bytes(head[1:], "big")
             if length > MAX_REQUEST_BYTES:
                 raise _too_large()
-            data = await stream.recv_data(length)
+            data = await self._assembly.read(stream.recv_data, length)
         except AssertionError:
             raise InvalidArgument("The request ended before its message did.") from None
         return _decompressed(data) if head[0] else data
@@ -97,11 +102,13 @@ def framed(messages: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def unary(method: Callable[[Any, str | None], Awaitable[Any]], request_class: Any) -> Handler:
+def unary(
+    method: Callable[[Any, str | None], Awaitable[Any]], request_class: Any, assembly: Assembly
+) -> Handler:
     """A method with one request (and the caller's credentials) and one answer."""
 
     async def handle(stream: Stream[bytes, bytes]) -> None:
-        call = Call(stream, request_class)
+        call = Call(stream, request_class, assembly)
         try:
             answer = await method(await call.receive_one(), call.authorization)
             await stream.send_message(answer.SerializeToString())
@@ -112,12 +119,14 @@ def unary(method: Callable[[Any, str | None], Awaitable[Any]], request_class: An
 
 
 def server_streaming(
-    method: Callable[[Any, str | None], Awaitable[Iterable[Any]]], request_class: Any
+    method: Callable[[Any, str | None], Awaitable[Iterable[Any]]],
+    request_class: Any,
+    assembly: Assembly,
 ) -> Handler:
     """A method with one request and many answers."""
 
     async def handle(stream: Stream[bytes, bytes]) -> None:
-        call = Call(stream, request_class)
+        call = Call(stream, request_class, assembly)
         try:
             answers = await method(await call.receive_one(), call.authorization)
             chunk: list[bytes] = []
@@ -135,12 +144,14 @@ def server_streaming(
     return Handler(_guarded(handle), Cardinality.UNARY_STREAM, None, None)
 
 
-def streaming(method: Callable[[Call], Awaitable[None]], request_class: Any) -> Handler:
+def streaming(
+    method: Callable[[Call], Awaitable[None]], request_class: Any, assembly: Assembly
+) -> Handler:
     """A method with many requests and many answers."""
 
     async def handle(stream: Stream[bytes, bytes]) -> None:
         try:
-            await method(Call(stream, request_class))
+            await method(Call(stream, request_class, assembly))
         except ApiError as error:
             raise status_of(error) from None
 

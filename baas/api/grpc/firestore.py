@@ -13,6 +13,7 @@ from typing import Any, Final
 from grpclib.const import Handler
 
 from baas.access.principal import OWNER, Principal
+from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.calls import Call, framed, server_streaming, streaming, unary
 from baas.api.grpc.explain import encode_explain_metrics
 from baas.api.streams import Authenticator, Streams
@@ -35,34 +36,45 @@ class FirestoreGrpc:
     """All methods of the service."""
 
     def __init__(
-        self, store: DocumentStore, authenticator: Authenticator, streams: Streams
+        self,
+        store: DocumentStore,
+        authenticator: Authenticator,
+        streams: Streams,
+        assembly: Assembly,
     ) -> None:
         self._store = store
         self._authenticator = authenticator
         self._streams = streams
+        self._assembly = assembly
 
     def methods(self) -> dict[str, Handler]:
         """The methods by their paths."""
         handlers = {
-            "BatchWrite": unary(self._batch_write, proto.BatchWriteRequest),
-            "BeginTransaction": unary(self._begin, proto.BeginTransactionRequest),
-            "Commit": unary(self._commit, proto.CommitRequest),
-            "CreateDocument": unary(self._create, proto.CreateDocumentRequest),
-            "DeleteDocument": unary(self._delete, proto.DeleteDocumentRequest),
-            "GetDocument": unary(self._get, proto.GetDocumentRequest),
-            "ListCollectionIds": unary(self._collection_ids, proto.ListCollectionIdsRequest),
-            "ListDocuments": unary(self._list, proto.ListDocumentsRequest),
-            "PartitionQuery": unary(self._partition, proto.PartitionQueryRequest),
-            "Rollback": unary(self._rollback, proto.RollbackRequest),
-            "UpdateDocument": unary(self._update, proto.UpdateDocumentRequest),
-            "BatchGetDocuments": server_streaming(self._batch_get, proto.BatchGetDocumentsRequest),
-            "ExecutePipeline": server_streaming(self._pipeline, proto.ExecutePipelineRequest),
-            "RunAggregationQuery": server_streaming(
-                self._aggregate, proto.RunAggregationQueryRequest
+            "BatchWrite": unary(self._batch_write, proto.BatchWriteRequest, self._assembly),
+            "BeginTransaction": unary(self._begin, proto.BeginTransactionRequest, self._assembly),
+            "Commit": unary(self._commit, proto.CommitRequest, self._assembly),
+            "CreateDocument": unary(self._create, proto.CreateDocumentRequest, self._assembly),
+            "DeleteDocument": unary(self._delete, proto.DeleteDocumentRequest, self._assembly),
+            "GetDocument": unary(self._get, proto.GetDocumentRequest, self._assembly),
+            "ListCollectionIds": unary(
+                self._collection_ids, proto.ListCollectionIdsRequest, self._assembly
             ),
-            "RunQuery": server_streaming(self._run_query, proto.RunQueryRequest),
-            "Listen": streaming(self._listen, proto.ListenRequest),
-            "Write": streaming(self._write, proto.WriteRequest),
+            "ListDocuments": unary(self._list, proto.ListDocumentsRequest, self._assembly),
+            "PartitionQuery": unary(self._partition, proto.PartitionQueryRequest, self._assembly),
+            "Rollback": unary(self._rollback, proto.RollbackRequest, self._assembly),
+            "UpdateDocument": unary(self._update, proto.UpdateDocumentRequest, self._assembly),
+            "BatchGetDocuments": server_streaming(
+                self._batch_get, proto.BatchGetDocumentsRequest, self._assembly
+            ),
+            "ExecutePipeline": server_streaming(
+                self._pipeline, proto.ExecutePipelineRequest, self._assembly
+            ),
+            "RunAggregationQuery": server_streaming(
+                self._aggregate, proto.RunAggregationQueryRequest, self._assembly
+            ),
+            "RunQuery": server_streaming(self._run_query, proto.RunQueryRequest, self._assembly),
+            "Listen": streaming(self._listen, proto.ListenRequest, self._assembly),
+            "Write": streaming(self._write, proto.WriteRequest, self._assembly),
         }
         return {f"/{SERVICE}/{name}": handler for name, handler in handlers.items()}
 

@@ -13,6 +13,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
+from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.calls import Call, status_of
 from baas.api.grpc.firestore import SERVICE
 from baas.errors import ApiError
@@ -22,13 +23,13 @@ _UNKNOWN: Final = b"\x08\x03"
 _MAX_NAME: Final = 127
 
 
-def health_methods() -> dict[str, Handler]:
+def health_methods(assembly: Assembly) -> dict[str, Handler]:
     """``Check`` and ``Watch``. While this process answers at all, its service is serving."""
     known = {_request(""), _request(SERVICE)}
 
     async def asked(stream: Stream[bytes, bytes]) -> bool:
         try:
-            return await Call(stream, None).receive_bytes() in known
+            return await Call(stream, None, assembly).receive_bytes() in known
         except ApiError as error:
             raise status_of(error) from None
 

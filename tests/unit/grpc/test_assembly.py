@@ -1,0 +1,46 @@
+"""Memory of requests that are still arriving is bounded across all calls."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from baas.api.grpc.assembly import PIECE, Assembly
+from baas.errors import ResourceExhausted
+
+
+async def plenty(size: int) -> bytes:
+    return b"x" * size
+
+
+async def test_a_message_is_put_together_and_its_memory_given_back() -> None:
+    assembly = Assembly(4 * PIECE)
+    assert len(await assembly.read(plenty, 3 * PIECE + 7)) == 3 * PIECE + 7
+    assert assembly.held == 0
+
+
+async def test_many_half_arrived_messages_are_refused_together() -> None:
+    assembly = Assembly(4 * PIECE)
+    arrived = 0
+    full = asyncio.Event()
+
+    async def half(size: int) -> bytes:
+        nonlocal arrived
+        if arrived == 4:
+            full.set()
+            await asyncio.Event().wait()
+        arrived += 1
+        return b"x" * size
+
+    waiting = [asyncio.create_task(assembly.read(half, 10 * PIECE)) for _ in range(4)]
+    await asyncio.wait_for(full.wait(), 5)
+    assert assembly.held == 4 * PIECE
+    with pytest.raises(ResourceExhausted):
+        await assembly.read(plenty, 2 * PIECE)
+    assert assembly.held == 4 * PIECE
+    assert await assembly.read(plenty, PIECE)  # small ones pass
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert assembly.held == 0
