@@ -1,43 +1,34 @@
 """The hub of one database: brings commits to views, and what they did to the streams.
 
-Everything happens on the event loop; only reads are awaited. The hub's *frontier* is the version up to
-which all commits went through the views. A read may be ahead of it: then the commits in between come with
-the read, from the change log, and the feed's later word of them is passed over. So a result that was read
-is never ahead of the views, and a lost notification costs nothing.
+Everything happens on the event loop; only reads are awaited (``timeline``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
 
-from baas.access.principal import Principal
 from baas.errors import ApiError, InternalError
-from baas.model.change import Change, CommitChanges
+from baas.model.change import Change
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import Query
-from baas.model.values import Timestamp
-from baas.model.watch import ExistenceFilter, TargetChange, TargetChangeType
+from baas.model.watch import ExistenceFilter
 from baas.realtime.bloom import bloom_filter
 from baas.realtime.deltas import Key, ViewDelta
+from baas.realtime.judging import Judging
 from baas.realtime.matcher import AnyView, Matcher
 from baas.realtime.options import RealtimeOptions
-from baas.realtime.ports import NO_HISTORY, Source, VersionedReader
-from baas.realtime.resume import (
-    Replay,
-    net_delta,
-    read_replay,
-    wants_resume,
-    window_delta,
-)
-from baas.realtime.rights import ALLOWED, Get, Judge, Verdict
+from baas.realtime.ports import Source, VersionedReader
+from baas.realtime.resume import Replay, net_delta, read_replay, wants_resume, window_delta
+from baas.realtime.rights import Get, Judge
+from baas.realtime.shelf import Shelf
 from baas.realtime.targets import WatchTarget
+from baas.realtime.tasks import Tasks
+from baas.realtime.timeline import Timeline
+from baas.realtime.turns import Turns
 from baas.realtime.views import (
     DocumentsView,
     Keeping,
@@ -47,53 +38,8 @@ from baas.realtime.views import (
     make_view,
     query_key,
 )
-from baas.realtime.watch_stream import StreamState
-from baas.wire.resume_token import encode_resume_token
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_RECENT_COMMITS = 1_000
-
-
-class Watcher(Protocol):
-    """A stream, as the hub sees it."""
-
-    @property
-    def principal(self) -> Principal:
-        """On whose behalf it watches."""
-
-    @property
-    def state(self) -> StreamState:
-        """What it has told and has to tell."""
-
-    def ready(self) -> None:
-        """It has something to tell, or may have."""
-
-    def fail(self, error: ApiError) -> None:
-        """It must end."""
-
-
-class Shelf:
-    """A view and the targets that watch it."""
-
-    __slots__ = ("filling", "ready", "resuming", "view", "waiting")
-
-    def __init__(self, view: AnyView) -> None:
-        self.view = view
-        self.ready: dict[WatchTarget, None] = {}
-        """They get deltas."""
-        self.waiting: dict[WatchTarget, None] = {}
-        """They wait for the view's result."""
-        self.resuming: dict[WatchTarget, list[tuple[int, tuple[Change, ...]]]] = {}
-        """They wait for what they missed; meanwhile commits are noted for them."""
-        self.filling = False
-        """Whether the ready ones wait for a refill."""
-
-    @property
-    def unused(self) -> bool:
-        return not (self.ready or self.waiting or self.resuming)
 
 
 class Hub:
@@ -107,27 +53,32 @@ class Hub:
         options: RealtimeOptions,
         loads: asyncio.Semaphore,
     ) -> None:
-        self.database = database
-        self._source = source
-        self._judge = judge
         self._options = options
         self._keeping = Keeping(options.kept_documents, options.kept_bytes, options.look_ahead)
-        self._loads = loads
+        self._tasks = Tasks()
+        self._timeline = Timeline(
+            database, source, loads, self._tasks, self._spread, self._start_over
+        )
+        self._judging = Judging(
+            judge, self._timeline, self._tasks, self._watched_get, self._allowed, self.refuse
+        )
         self._matcher = Matcher()
         self._shelves: dict[bytes, Shelf] = {}
-        self._dependents: dict[Key, dict[WatchTarget, None]] = {}
-        self._dirty: dict[Watcher, None] = {}
-        self._serving = False
-        self._recent: deque[tuple[int, frozenset[Key]]] = deque(maxlen=_RECENT_COMMITS)
-        self._recent_from = -1
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._message: tuple[int, bytes, TargetChange] | None = None
-        self._early: list[CommitChanges] | None = []
-        self._opening: asyncio.Task[None] | None = None
+        self.commit = self._timeline.commit
+        self.snapshot_message = self._timeline.snapshot_message
+        self.wake = Turns(options.streams_per_turn).wake
         self.streams = 0
         """Open streams: without any the hub can go."""
-        self.epoch = b""
-        self.frontier = -1
+
+    @property
+    def database(self) -> DatabaseId:
+        """Whose views these are."""
+        return self._timeline.database
+
+    @property
+    def frontier(self) -> int:
+        """The version up to which all commits went through the views."""
+        return self._timeline.frontier
 
     @property
     def views(self) -> int:
@@ -136,40 +87,18 @@ class Hub:
 
     async def close(self) -> None:
         """Stop what is under way."""
-        tasks = [*self._tasks, *(() if self._opening is None else (self._opening,))]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # -- commits -------------------------------------------------------------------------------------
 
-    def commit(self, commit: CommitChanges) -> None:
-        """Take a commit of the feed; those that already came with a read are passed over."""
-        if self._early is not None:
-            self._early.append(commit)
-        elif self.epoch == NO_HISTORY:
-            # the first commit begins the history, whose epoch resume tokens have to carry
-            self._early = [commit]
-            self._spawn(self._learn_epoch())
-        else:
-            self._bring(commit)
-
-    def _bring(self, commit: CommitChanges) -> None:
+    def _spread(self, version: int, changes: tuple[Change, ...], keys: frozenset[Key]) -> None:
         """Bring a commit to the views."""
-        version = commit.commit_time.micros
-        if version <= self.frontier:
-            return
-        self.frontier = version
-        keys = _touched(commit.changes)
-        if len(self._recent) == _RECENT_COMMITS:
-            self._recent_from = self._recent[0][0]
-        self._recent.append((version, keys))
-        for view, changes in self._matcher.affected(commit.changes).items():
-            self._tell(self._shelves[view.key], version, tuple(changes))
+        for view, concerned in self._matcher.affected(changes).items():
+            self._tell(self._shelves[view.key], version, tuple(concerned))
         # nothing is handed out before this is over: streams are served in a turn of their own
         doubtful = self._doubtful(keys)
         for target in doubtful:
-            self.judge(target)
+            self._judging.judge(target)
 
     def _tell(self, shelf: Shelf, version: int, changes: tuple[Change, ...]) -> None:
         for noted in shelf.resuming.values():
@@ -186,60 +115,26 @@ class Hub:
             self._load(shelf)
 
     def _push(self, shelf: Shelf, delta: ViewDelta) -> None:
-        dirty = self._dirty
+        wake = self.wake
         for target in shelf.ready:
             owner = target.owner
             owner.state.push(target, delta)
-            dirty[owner] = None
-        self._serve_soon()
-
-    def wake(self, watcher: Watcher) -> None:
-        """A stream has something to tell."""
-        self._dirty[watcher] = None
-        self._serve_soon()
-
-    def _serve_soon(self) -> None:
-        if not self._serving:
-            self._serving = True
-            asyncio.get_running_loop().call_soon(self._serve)
-
-    def _serve(self) -> None:
-        """Let streams hand out what they have, a limited number in each turn of the loop."""
-        dirty = self._dirty
-        for _ in range(min(len(dirty), self._options.streams_per_turn)):
-            watcher = next(iter(dirty))
-            del dirty[watcher]
-            watcher.ready()
-        self._serving = False
-        if dirty:
-            self._serve_soon()
-
-    def snapshot_message(self, version: int) -> TargetChange:
-        """The global snapshot at a version, with its resume token."""
-        message = self._message
-        if message is None or message[0] != version or message[1] != self.epoch:
-            time = Timestamp(version)
-            token = encode_resume_token(self.epoch, time)
-            change = TargetChange(TargetChangeType.NO_CHANGE, (), None, token, time)
-            message = self._message = (version, self.epoch, change)
-        return message[2]
+            wake(owner)
 
     # -- targets -------------------------------------------------------------------------------------
 
     def admit(self, target: WatchTarget) -> None:
         """Begin to watch, if the caller may. The target is held until its result is queued."""
         if self.frontier < 0:
-            self._spawn(self._admit_when_open(target))
+            self._tasks.spawn(self._admit_when_open(target))
         elif target.watched.query is None:
             self._join(target)  # the rules may depend on the documents: they are judged when known
         else:
-            self.judge(target)
+            self._judging.judge(target)
 
     async def _admit_when_open(self, target: WatchTarget) -> None:
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.ensure_future(self._open())
         try:
-            await asyncio.shield(self._opening)
+            await self._timeline.opened()
         except ApiError as error:
             self.refuse(target, error)
         else:
@@ -248,7 +143,7 @@ class Hub:
 
     def leave(self, target: WatchTarget) -> None:
         """Stop watching."""
-        self._forget_dependencies(target)
+        self._judging.forget(target)
         shelf: Shelf | None = target.shelf
         if shelf is None:
             return
@@ -273,12 +168,10 @@ class Hub:
                 target.owner.state.release(target)
         self._attend(target)
 
-    def _start_over(self, version: int) -> None:
+    def _start_over(self) -> None:
         """The change log does not reach back to the frontier: every target begins afresh."""
         shelves, self._shelves = self._shelves, {}
         self._matcher = Matcher()
-        self._recent.clear()
-        self._recent_from = self.frontier = version
         for shelf in shelves.values():
             ready, shelf.ready = shelf.ready, {}
             for target in ready:
@@ -307,7 +200,7 @@ class Hub:
         target.shelf = shelf
         if wants_resume(watched):
             shelf.resuming[target] = []
-            self._spawn(self._resume(shelf, target))
+            self._tasks.spawn(self._resume(shelf, target))
         else:
             self._attend(target)
 
@@ -324,7 +217,7 @@ class Hub:
     def _arrive(self, target: WatchTarget) -> None:
         """The view has its result."""
         if target.watched.query is None:
-            self.judge(target)
+            self._judging.judge(target)
         else:
             self._start(target)
 
@@ -365,72 +258,22 @@ class Hub:
 
     # -- rights --------------------------------------------------------------------------------------
 
-    def judge(self, target: WatchTarget) -> None:
-        """Decide (again) whether the caller may watch the target; until then it is held."""
-        target.doubts += 1
-        if target.judging or target.dead:
-            return
-        owner = target.owner
-        owner.state.hold(target)
-        verdict = ALLOWED
-        if not owner.principal.bypasses_rules:
-            asked = self._judge.at_once(owner.principal, target.watched, self._watched_get(target))
-            if asked is None:
-                target.judging = True
-                self._spawn(self._judge_in_unit(target))
-                return
-            verdict = asked
-        self._conclude(target, verdict)
-
     def judge_all(self, targets: Iterable[WatchTarget]) -> None:
         """The rules, or who the caller is, changed."""
-        for target in tuple(targets):
-            known = target.watched.query is not None or target.started
-            if known or target.judging:
-                self.judge(target)
+        self._judging.judge_all(targets)
 
     def _watched_get(self, target: WatchTarget) -> Get:
         shelf: Shelf | None = target.shelf
         view = None if shelf is None else shelf.view
         return view.get if isinstance(view, DocumentsView) else _nothing
 
-    async def _judge_in_unit(self, target: WatchTarget) -> None:
-        owner = target.owner
-        own = frozenset(name.segments for name in target.watched.names)
-        verdict = ALLOWED
-        while not target.dead:
-            doubts, principal = target.doubts, owner.principal
-            if principal.bypasses_rules:
-                verdict = ALLOWED
-                break
-            try:
-                verdict, _ = await self._read(
-                    functools.partial(self._judge.in_unit, principal, target.watched)
-                )
-            except ApiError as error:
-                verdict = Verdict(error, frozenset(), -1)
-            changed = self._changed_since(verdict.dependencies | own, verdict.version)
-            if doubts == target.doubts and not changed:
-                break
-        target.judging = False
-        if not target.dead:
-            self._conclude(target, verdict)
-
-    def _conclude(self, target: WatchTarget, verdict: Verdict) -> None:
-        owner = target.owner
-        owner.state.release(target)
-        if verdict.refusal is not None:
-            self.refuse(target, verdict.refusal)
-            return
-        self._forget_dependencies(target)
-        target.dependencies = verdict.dependencies
-        for key in verdict.dependencies:
-            self._dependents.setdefault(key, {})[target] = None
+    def _allowed(self, target: WatchTarget) -> None:
+        """The caller may watch the target."""
         if target.shelf is None:
             self._join(target)
         elif target.watched.query is None and not target.started:
             self._start(target)
-        self.wake(owner)
+        self.wake(target.owner)
 
     def refuse(self, target: WatchTarget, cause: ApiError) -> None:
         """End a target with a cause."""
@@ -452,92 +295,26 @@ class Hub:
                 for target in self._shelves[view.key].ready:
                     if not target.owner.principal.bypasses_rules:
                         doubtful[target] = None
-            doubtful.update(self._dependents.get(key, {}))
+            doubtful.update(dict.fromkeys(self._judging.dependents(key)))
         return doubtful
-
-    def _forget_dependencies(self, target: WatchTarget) -> None:
-        for key in target.dependencies:
-            targets = self._dependents.get(key)
-            if targets is not None:
-                targets.pop(target, None)
-                if not targets:
-                    del self._dependents[key]
-        target.dependencies = frozenset()
-
-    def _changed_since(self, keys: frozenset[Key], version: int) -> bool:
-        """Whether one of the documents was changed after a version."""
-        if not keys:
-            return False
-        if version < self._recent_from:
-            return True
-        return any(at > version and not keys.isdisjoint(names) for at, names in self._recent)
 
     # -- reading -------------------------------------------------------------------------------------
 
-    async def _open(self) -> None:
-        def position(reader: VersionedReader) -> tuple[int, bytes]:
-            return reader.version.micros, reader.epoch
-
-        self.frontier, self.epoch = await self._source.read(self.database, position)
-        self._bring_early()
-
-    async def _learn_epoch(self) -> None:
-        try:
-            self.epoch = await self._source.read(self.database, lambda reader: reader.epoch)
-        except ApiError:
-            log.exception("the epoch of %s could not be read", self.database.name)
-        self._bring_early()
-
-    def _bring_early(self) -> None:
-        """Bring the commits that came before the hub could take them."""
-        early, self._early = self._early or [], None
-        for commit in early:
-            self._bring(commit)
-
-    async def _read(self, unit: Callable[[VersionedReader], T]) -> tuple[T, int]:
-        """Run a unit; when this returns, the views are not behind the version that it saw.
-
-        Raises:
-            ApiError: the database cannot be read.
-        """
-
-        def with_commits(
-            reader: VersionedReader,
-        ) -> tuple[T, int, bytes, Sequence[CommitChanges] | None]:
-            # looked at on the reader's thread, and as late as possible: the frontier only ever grows
-            since = Timestamp(self.frontier)
-            ahead = reader.version > since
-            commits = reader.changes_since(since) if ahead else ()
-            return unit(reader), reader.version.micros, reader.epoch, commits
-
-        async with self._loads:
-            value, version, epoch, commits = await self._source.read(self.database, with_commits)
-        self.epoch = epoch
-        self._bring_early()
-        if version > self.frontier:
-            if commits is None:
-                self._start_over(version)
-            else:
-                for commit in commits:
-                    self._bring(commit)
-                self.frontier = max(self.frontier, version)
-        return value, version
-
     def _load(self, shelf: Shelf) -> None:
         shelf.view.begin_load()
-        self._spawn(self._run_load(shelf))
+        self._tasks.spawn(self._run_load(shelf))
 
     async def _run_load(self, shelf: Shelf) -> None:
         view = shelf.view
         try:
             if isinstance(view, DocumentsView):
-                states, version = await self._read(_get_all(view))
+                states, version = await self._timeline.read(_get_all(view))
                 view.loaded(states, version, self.frontier)
             elif isinstance(view, QueryView):
-                documents, version = await self._read(_run(view.query))
+                documents, version = await self._timeline.read(_run(view.query))
                 view.loaded(documents, version, self.frontier)
             else:
-                documents, version = await self._read(_run(view.query_to_load()))
+                documents, version = await self._timeline.read(_run(view.query_to_load()))
                 delta = view.loaded(documents, version, self.frontier)
                 if delta is not None:
                     self._push(shelf, delta)
@@ -575,7 +352,9 @@ class Hub:
         view, watched = shelf.view, target.watched
         limit = self._options.replayed_changes
         try:
-            replay, _ = await self._read(lambda reader: read_replay(reader, watched, view, limit))
+            replay, _ = await self._timeline.read(
+                lambda reader: read_replay(reader, watched, view, limit)
+            )
         except ApiError as error:
             self.refuse(target, error)
             return
@@ -592,16 +371,6 @@ class Hub:
         target.replay = replay
         self._attend(target)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a listener's task failed", exc_info=task.exception())
-
 
 def _run(query: Query) -> Callable[[VersionedReader], list[Document]]:
     return lambda reader: reader.query(query)
@@ -609,17 +378,6 @@ def _run(query: Query) -> Callable[[VersionedReader], list[Document]]:
 
 def _get_all(view: DocumentsView) -> Callable[[VersionedReader], list[Document | None]]:
     return lambda reader: [reader.get(name) for name in view.names]
-
-
-def _touched(changes: Iterable[Change]) -> frozenset[Key]:
-    """The documents that changed, and the collections that one of them entered or left."""
-    keys = set()
-    for change in changes:
-        segments = change.name.segments
-        keys.add(segments)
-        if change.old is None or change.new is None:
-            keys.add(segments[:-1])
-    return frozenset(keys)
 
 
 def _nothing(_name: DocumentName) -> Document | None:
