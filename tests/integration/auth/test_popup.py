@@ -127,6 +127,17 @@ def test_a_popup_links(seen: Seen) -> None:
     assert told(linked, "provider", "operation", "uid") == ("oidc.acme", "link", True)
 
 
+def test_a_popup_reauthenticates_the_same_user_only(seen: Seen) -> None:
+    same, other = seen.results["again"]
+    assert told(same, "email", "operation") == ("eve@example.com", "reauthenticate")
+    assert told(other, "error") == ("auth/user-mismatch",)
+
+
+def test_a_redirect_links(seen: Seen) -> None:
+    linked = seen.results["linkedByRedirect"]
+    assert told(linked, "email", "operation", "uid") == ("dan@example.com", "link", True)
+
+
 def test_a_refusal_at_the_provider_is_told(seen: Seen) -> None:
     assert told(seen.results["denied"], "error") == ("auth/user-cancelled",)
 
@@ -165,7 +176,7 @@ def test_rounds_are_bound_by_state_nonce_and_pkce(seen: Seen) -> None:
         assert (asked["redirect_uri"], asked["client_id"]) == (handler, "our-app")
         assert asked["code_challenge_method"] == "S256"
     assert seen.authorizations[0]["login_hint"] == "ada"
-    assert len(seen.exchanges) == 4
+    assert len(seen.exchanges) == 8
     for form in seen.exchanges:
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() in challenges

@@ -49,7 +49,7 @@ async function popup(page, what, act, provider = 'oidc.acme') {
   const outcome = page.evaluate(([name, id]) => {
     const chosen = new auth.OAuthProvider(id);
     chosen.setCustomParameters({ login_hint: 'ada', client_id: 'evil' });
-    return tell(name === 'linkWithPopup' ? auth.linkWithPopup(users.currentUser, chosen) : auth[name](users, chosen));
+    return tell(auth[name](name === 'signInWithPopup' ? users : users.currentUser, chosen));
   }, [what, provider]);
   await act(await opened);
   return outcome;
@@ -69,6 +69,23 @@ const scenarios = {
     const page = await open();
     const uid = await page.evaluate(async () => (await auth.signInAnonymously(users)).user.uid);
     const linked = await popup(page, 'linkWithPopup', authorize('bob@example.com'));
+    return { ...linked, uid: linked.uid === uid };
+  },
+  async again() {
+    const page = await open();
+    await popup(page, 'signInWithPopup', authorize('eve@example.com'));
+    const same = await popup(page, 'reauthenticateWithPopup', authorize('eve@example.com'));
+    return [same, await popup(page, 'reauthenticateWithPopup', authorize('mallory@example.com'))];
+  },
+  async linkedByRedirect() {
+    const page = await open();
+    const uid = await page.evaluate(async () => (await auth.signInAnonymously(users)).user.uid);
+    await page.evaluate(() => { auth.linkWithRedirect(users.currentUser, new auth.OAuthProvider('oidc.acme')); });
+    await page.waitForURL(/oauth2\/authorize/);
+    await authorize('dan@example.com')(page);
+    await page.waitForURL((url) => url.href.startsWith(origin));
+    await prepare(page);
+    const linked = await page.evaluate(() => tell(auth.getRedirectResult(users)));
     return { ...linked, uid: linked.uid === uid };
   },
   async denied() {
