@@ -105,7 +105,9 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
     async with opened(settings, folder, address) as homefire:
         config = uvicorn.Config(
             homefire.app,
-            http=port.port_protocol(homefire.grpc, homefire.express),
+            http=port.port_protocol(
+                homefire.grpc, homefire.express, max_connections=settings.max_connections
+            ),
             ws=FrameSharingProtocol,
             ws_max_size=settings.max_request_bytes,
             ws_ping_interval=20,
@@ -138,7 +140,8 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     try:
         context.load_cert_chain(settings.tls_certificate, settings.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"tls_certificate, tls_key: {error}") from None
+        files = f"{settings.tls_certificate}, {settings.tls_key}"
+        raise SettingsError(f"tls_certificate, tls_key: {files}: {error}") from None
     port.offer_protocols(context)
     return context
 

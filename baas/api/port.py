@@ -9,6 +9,7 @@ Source: ``webchannel`` §11, hosting notes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -19,9 +20,12 @@ from uvicorn.server import ServerState
 
 from baas.api.express import ExpressProtocol, Surface
 
+log = logging.getLogger(__name__)
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_FIRST_BYTES_TIMEOUT = 30.0
 """Seconds. Browsers open spare connections ahead of need and take it well when those are closed again."""
+DEFAULT_MAX_CONNECTIONS = 20_000
 
 
 class GrpcProtocols(Protocol):
@@ -38,13 +42,15 @@ def port_protocol(
     express: Surface | None = None,
     *,
     first_bytes_timeout: float = DEFAULT_FIRST_BYTES_TIMEOUT,
+    max_connections: int = DEFAULT_MAX_CONNECTIONS,
 ) -> type[asyncio.Protocol]:
     """The protocol class for ``uvicorn.Config(http=…)``.
 
     ``express``: the surface whose calls need not go through ASGI (:mod:`baas.api.express`).
     Without ``grpc`` HTTP/2 connections are closed. A connection that has not shown what it speaks within
-    ``first_bytes_timeout`` seconds is closed.
+    ``first_bytes_timeout`` seconds is closed, and so is one that comes when ``max_connections`` are open.
     """
+    door = _Door(max_connections)
 
     class BoundPortProtocol(PortProtocol):
         def __init__(
@@ -65,9 +71,26 @@ def port_protocol(
                 None if grpc is None else lambda: grpc.protocol(connections),
                 connections,
                 first_bytes_timeout,
+                door,
             )
 
     return BoundPortProtocol
+
+
+class _Door:
+    """Lets connections in while there is room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._full = False
+
+    def admits(self, connections: set[Any]) -> bool:
+        """Whether there is room for one more. Being full is logged once, not for everybody outside."""
+        full = len(connections) >= self._most
+        if full and not self._full:
+            log.warning("max_connections (%d) are open: further ones are closed", self._most)
+        self._full = full
+        return not full
 
 
 class PortProtocol(asyncio.Protocol):
@@ -79,17 +102,22 @@ class PortProtocol(asyncio.Protocol):
         http2: Callable[[], asyncio.Protocol] | None,
         connections: set[Any],
         first_bytes_timeout: float,
+        door: _Door,
     ) -> None:
         self._http = http
         self._http2 = http2
         self._connections = connections
         self._timeout = first_bytes_timeout
+        self._door = door
         self._buffer = b""
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if not self._door.admits(self._connections):
+            self._transport.abort()
+            return
         self._connections.add(self)
         self._timer = asyncio.get_running_loop().call_later(self._timeout, self._transport.abort)
 

@@ -63,7 +63,11 @@ async def parrot(socket: WebSocket) -> None:
 
 @contextlib.asynccontextmanager
 async def running(
-    service: Service, *, context: ssl.SSLContext | None = None, first_bytes_timeout: float = 30.0
+    service: Service,
+    *,
+    context: ssl.SSLContext | None = None,
+    first_bytes_timeout: float = 30.0,
+    max_connections: int = 100,
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     """The server and its port; stopped gracefully at the end."""
     app = Starlette(
@@ -75,7 +79,9 @@ async def running(
     config = uvicorn.Config(
         app,
         port=0,
-        http=port_protocol(grpc, first_bytes_timeout=first_bytes_timeout),
+        http=port_protocol(
+            grpc, first_bytes_timeout=first_bytes_timeout, max_connections=max_connections
+        ),
         ws="websockets-sansio",
         log_level="error",
         ssl_context_factory=None if context is None else (lambda config, default: context),

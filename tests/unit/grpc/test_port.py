@@ -77,6 +77,26 @@ async def test_silent_connection_is_closed(service: Service) -> None:
         writer.close()
 
 
+async def test_a_connection_too_many_is_closed_until_another_has_gone(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(service, max_connections=2) as (server, port), httpx2.AsyncClient() as http:
+        async with websockets.connect(f"ws://127.0.0.1:{port}/parrot"):
+            assert (await http.get(f"http://127.0.0.1:{port}/hello")).status_code == 200
+            for _ in range(2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                with contextlib.suppress(ConnectionError):
+                    assert await asyncio.wait_for(reader.read(), 10) == b""
+                writer.close()
+        assert "max_connections" in caplog.text
+        assert len(caplog.records) == 1
+        async with asyncio.timeout(10):
+            while len(server.server_state.connections) > 1:
+                await asyncio.sleep(0.01)
+        async with httpx2.AsyncClient() as other:
+            assert (await other.get(f"http://127.0.0.1:{port}/hello")).status_code == 200
+
+
 async def test_headers_that_are_not_ascii_end_only_their_connection(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     block = b"\x00\x05:path\x02/\xff"
