@@ -57,10 +57,6 @@ class Decision(NamedTuple):
     explanation: Callable[[], tuple[Reason, ...]] = tuple
 
     @property
-    def uses_lookups(self) -> bool:
-        return bool(self.lookups)
-
-    @property
     def uses_time(self) -> bool:
         """Whether the same request may be judged otherwise later."""
         return "time" in self.uses

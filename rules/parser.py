@@ -470,12 +470,3 @@ class Parser:
 def parse(source: Source) -> tree.File:
     """Parse a whole file. Raises RulesCompileError at the first syntax error."""
     return Parser(source).file()
-
-
-def parse_expression(text: str) -> tree.Expr:
-    """Parse one expression alone, as `explain` and tests need it."""
-    parser = Parser(Source(text, "expression"))
-    node = parser.expression()
-    if parser.token.kind != "end":
-        parser._unexpected("the end of the expression")
-    return node

@@ -66,11 +66,6 @@ class Runtime:
         """`request` as one map."""
         return {**self.request, "path": self.path}
 
-    def charge(self, cost: int) -> None:
-        self.left -= cost
-        if self.left < 0:
-            raise EvaluationLimitError(LIMIT_MESSAGE)
-
 
 class Thunk:
     """An argument or `let` that is evaluated when first read, once, where it was written."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 
 from baas.db.unit import Tx
-from baas.model.paths import DatabaseId
 from baas.model.values import Timestamp
 
 
@@ -33,16 +32,6 @@ class CommitClock:
         commit_time = max(self._now(), row[0] + 1)
         tx.run("UPDATE databases SET last_commit = ? WHERE id = ?", (commit_time, database_key))
         return Timestamp(commit_time)
-
-
-def find_database(tx: Tx, database: DatabaseId) -> tuple[int, bytes, int] | None:
-    """``(key, epoch, last commit in microseconds)`` of a database, or ``None`` if nothing was ever
-    written to it. The epoch tells one history of a database from another (resume tokens carry it)."""
-    row = tx.one(
-        "SELECT id, epoch, last_commit FROM databases WHERE project = ? AND name = ?",
-        (database.project, database.database),
-    )
-    return None if row is None else (row[0], row[1], row[2])
 
 
 def database_names(tx: Tx, project: str) -> list[str]:

@@ -45,11 +45,3 @@ class StorageEvents:
             ]
 
         return await self._database.read(unit)
-
-    async def last_position(self) -> int:
-        """The position of the latest event; 0 if there is none."""
-
-        def unit(tx: Tx) -> int:
-            return int(tx.core.execute(sa.select(sa.func.max(events.c.id))).scalar() or 0)
-
-        return await self._database.read(unit)

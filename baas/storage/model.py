@@ -6,7 +6,6 @@ import base64
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from baas.storage.errors import PreconditionFailed
 
@@ -174,6 +173,3 @@ class Page:
     items: tuple[StoredObject, ...]
     prefixes: tuple[str, ...]
     next_page_token: str | None
-
-
-Json = dict[str, Any]

@@ -6,7 +6,7 @@ small to hold and endless to walk through. A document of the largest size stays 
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 from rules.errors import EvaluationError
 
@@ -18,13 +18,6 @@ MAX_SEGMENTS: Final = 1000
 """Segments of a path."""
 MAX_STEPS: Final = 100_000
 """Values walked through by one comparison."""
-
-T = TypeVar("T", str, bytes)
-
-
-def bounded_text(value: T) -> T:
-    check_text(len(value))
-    return value
 
 
 def check_text(size: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias
@@ -186,8 +186,3 @@ def _sorted_by_kind(
     added.sort(key=_key_of)
     modified.sort(key=lambda pair: pair[1][0])
     return removed, added, modified
-
-
-def names_of(entries: Iterable[Entry]) -> list[str]:
-    """The names of the documents, in order."""
-    return [document.name for _, document in entries]
