@@ -25,6 +25,7 @@ from baas.api.firestore_rest import Authenticate, FirestoreRest
 from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.firestore import FirestoreGrpc
 from baas.api.grpc.health import health_methods
+from baas.api.grpc.reflection import reflection_methods
 from baas.api.grpc.server import GrpcServer
 from baas.api.lazy import LazyApplication
 from baas.api.streams import Streams
@@ -131,7 +132,8 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         assembly = Assembly()
         grpc = GrpcServer(
             FirestoreGrpc(documents, authenticator, streams, assembly).methods()
-            | health_methods(assembly),
+            | health_methods(assembly)
+            | (reflection_methods(assembly) if settings.dev else {}),
             on_shutdown=streams.close,
         )
         webchannel = WebChannel(firestore_rpcs(streams))

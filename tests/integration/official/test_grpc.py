@@ -10,6 +10,8 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool
+from grpclib.reflection.v1 import reflection_pb2 as reflection
 
 from baas.wire import proto
 from tests.integration.official.conftest import Server
@@ -280,3 +282,28 @@ async def test_grpc_pipelines_that_double_a_value_at_each_stage_are_refused(
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await rows(client, request)
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_grpc_reflection_tells_services_and_their_definitions(
+    client: Client, version: str
+) -> None:
+    path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+    asked = [
+        reflection.ServerReflectionRequest(list_services=""),
+        reflection.ServerReflectionRequest(file_containing_symbol="google.firestore.v1.Firestore"),
+        reflection.ServerReflectionRequest(file_containing_symbol="no.such.Thing"),
+    ]
+    call = client.channel.stream_stream(path)(
+        iter([each.SerializeToString() for each in asked]), timeout=20
+    )
+    answers = [reflection.ServerReflectionResponse.FromString(answer) async for answer in call]
+    services, files, unknown = answers
+    names = [service.name for service in services.list_services_response.service]
+    assert names == ["google.firestore.v1.Firestore", "grpc.health.v1.Health"]
+    pool = descriptor_pool.DescriptorPool()
+    for encoded in reversed(files.file_descriptor_response.file_descriptor_proto):
+        pool.AddSerializedFile(encoded)
+    service = pool.FindServiceByName("google.firestore.v1.Firestore")
+    assert "ExecutePipeline" in [method.name for method in service.methods]
+    assert unknown.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
