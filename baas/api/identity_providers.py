@@ -21,6 +21,8 @@ from baas.auth.providers import KNOWN
 from baas.auth.service import AuthService
 from baas.errors import AlreadyExists, InvalidArgument, NotFound
 
+_TOKEN_TYPES = {"REFRESH_TOKEN": "refresh_token", "ACCESS_TOKEN": "access_token", "CODE": ""}
+"""``tokenType`` -> RFC 7009's ``token_type_hint``."""
 _CONFLICTS = ("FEDERATED_USER_ID_ALREADY_LINKED", "EMAIL_EXISTS")
 
 
@@ -33,6 +35,8 @@ def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
     for prefix in TOOLKIT_PREFIXES:
         path = f"{prefix}/v1/accounts:signInWithIdp"
         found.append(Route(path, call_endpoint(api.sign_in, options), methods=["POST"]))
+        path = f"{prefix}/v2/accounts:revokeToken"
+        found.append(Route(path, call_endpoint(api.revoke, options), methods=["POST"]))
         for place in ("/projects/{project}", "/projects/{project}/tenants/{tenant}"):
             for kind in ("oauthIdpConfigs", "defaultSupportedIdpConfigs"):
                 base = f"{prefix}/v2{place}/{kind}"
@@ -69,6 +73,24 @@ class ProvidersApi:
                 return {"errorMessage": error.code, **_credential(pairs)}
             raise
         return _outcome_json(outcome, fields.flag("returnIdpCredential"))
+
+    async def revoke(self, call: Call) -> dict[str, Any]:
+        """``accounts:revokeToken``: give a provider's token back."""
+        fields = call.fields
+        kind = fields.text("tokenType")
+        if kind not in _TOKEN_TYPES:
+            raise InvalidArgument(f"'tokenType' must be one of {', '.join(_TOKEN_TYPES)}.")
+        for name, code in (("idToken", "MISSING_ID_TOKEN"), ("token", "INVALID_REQUEST")):
+            if not fields.text(name):
+                raise AuthError(code, f"{name!r} is missing.")
+        await self._service.federated.revoke(
+            call.scope,
+            fields.text("idToken"),
+            fields.text("providerId"),
+            fields.text("token"),
+            _TOKEN_TYPES[kind],
+        )
+        return {}
 
     async def create(self, call: Call) -> dict[str, Any]:
         """Configure a provider."""

@@ -145,6 +145,17 @@ class Federated:
         new = await self._context.issue(created, profile.provider_id, client, is_new=True)
         return IdpOutcome(profile, new, tokens=tokens)
 
+    async def revoke(
+        self, scope: Scope, id_token: str, provider_id: str, token: str, kind: str
+    ) -> None:
+        """Give a provider's token of the signed-in user back.
+
+        Raises:
+            AuthError: INVALID_ID_TOKEN, OPERATION_NOT_ALLOWED, INVALID_IDP_RESPONSE, ...
+        """
+        await self._context.caller(scope, id_token)
+        await self._client.revoke(await self._provider(scope, provider_id), token, kind)
+
     async def provider(self, scope: Scope, provider_id: str) -> Provider | None:
         """A provider's configuration: the scope's own, else that of the server's settings."""
         box = self._context.secrets

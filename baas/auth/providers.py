@@ -264,6 +264,33 @@ class ProviderClient:
         )
         return profile_of(provider.provider_id, found)
 
+    async def revoke(self, provider: Provider, token: str, kind: str) -> None:
+        """Give a token back to the provider (RFC 7009). ``kind``: access_token, refresh_token, "" for a code.
+
+        Raises:
+            AuthError: INVALID_IDP_RESPONSE, OPERATION_NOT_ALLOWED (the provider has no such address).
+        """
+        if provider.provider_id == "github.com":
+            raise AuthError("OPERATION_NOT_ALLOWED", "GitHub revokes nothing by this way.")
+        address = (await self._discover(provider)).get("revocation_endpoint")
+        if not isinstance(address, str):
+            raise AuthError("OPERATION_NOT_ALLOWED", "The provider revokes no tokens.")
+        form = {
+            "token": token,
+            "client_id": provider.client_id,
+            "client_secret": provider.client_secret,
+            **({"token_type_hint": kind} if kind else {}),
+        }
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        try:
+            answer = await self._outgoing.call(
+                "POST", address, headers=headers, body=urlencode(form).encode()
+            )
+        except Unavailable as error:
+            raise _invalid("The provider gave no usable answer.") from error
+        if answer.status != 200:
+            raise _invalid(f"The provider answered with HTTP status {answer.status}.")
+
     async def _github_profile(self, provider: Provider, token: str) -> Profile:
         basic = base64.b64encode(f"{provider.client_id}:{provider.client_secret}".encode()).decode()
         checked = await self._call(

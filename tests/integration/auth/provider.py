@@ -55,8 +55,8 @@ class OpenIdProvider:
         """See :class:`baas.auth.outgoing.Outgoing`."""
         if url.endswith("/.well-known/openid-configuration"):
             issuer = url.removesuffix("/.well-known/openid-configuration")
-            names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-            paths = ("authorize", "token", "keys")
+            names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint")
+            paths = ("authorize", "token", "keys", "revoke")
             found = {n: f"{issuer}/{p}" for n, p in zip(names, paths, strict=True)}
             return _json({"issuer": issuer, **found})
         if url.endswith("/keys"):
@@ -72,6 +72,10 @@ class OpenIdProvider:
             if claims is None:
                 return Answer(400, b'{"error": "invalid_grant"}', {})
             return _json({"id_token": self.id_token(**claims), "access_token": "at"})
+        if url.endswith("/revoke"):
+            form = {k: v[0] for k, v in parse_qs((body or b"").decode()).items()}
+            self.forms.append(form)
+            return Answer(200 if form["token"] == "at" else 400, b"", {})
         return Answer(404, b"{}", {})
 
 

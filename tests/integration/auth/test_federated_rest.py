@@ -139,6 +139,44 @@ async def test_a_provider_is_linked_and_unlinked(configured: Api, idp) -> None:
     assert [p["providerId"] for p in changed["providerUserInfo"]] == ["password"]
 
 
+class TestRevokeToken:
+    async def ask(self, api: Api, **changed: str) -> tuple[int, str]:
+        user = await api.sign_up(EMAIL)
+        body = {
+            "providerId": "oidc.example",
+            "tokenType": "ACCESS_TOKEN",
+            "token": "at",
+            "idToken": user["idToken"],
+            **changed,
+        }
+        answer = await api.post("/v2/accounts:revokeToken?key=any", body)
+        return answer.status_code, answer.json().get("error", {}).get("message", "")
+
+    async def test_a_token_is_given_back_to_its_provider(self, configured: Api, idp) -> None:
+        assert await self.ask(configured) == (200, "")
+        (form,) = idp.forms
+        assert (form["token"], form["token_type_hint"]) == ("at", "access_token")
+        assert form["client_secret"] == "hush"
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"token": "unknown"}, "INVALID_IDP_RESPONSE"),
+            ({"token": ""}, "INVALID_REQUEST"),
+            ({"idToken": "forged"}, "INVALID_ID_TOKEN"),
+            ({"idToken": ""}, "MISSING_ID_TOKEN"),
+            ({"providerId": "apple.com"}, "OPERATION_NOT_ALLOWED"),
+            ({"tokenType": "ANY"}, "'tokenType' must be"),
+        ],
+    )
+    async def test_what_cannot_be_given_back_is_named(
+        self, configured: Api, idp, changed: dict[str, str], message: str
+    ) -> None:
+        status, told = await self.ask(configured, **changed)
+        assert status == 400
+        assert told.startswith(message)
+
+
 class TestRedirect:
     async def start(self, api: Api) -> tuple[dict[str, str], str]:
         body = {"providerId": "oidc.example", "continueUri": "http://localhost/back"}
