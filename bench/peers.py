@@ -209,7 +209,9 @@ class Emulator(FirestoreSubject):
         """An emulator with the rules released."""
         subject = cls()
         subject.port = free_port()
-        command = ["java", "-jar", str(jar), "--host=127.0.0.1", f"--port={subject.port}"]
+        main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+        where = ["start", "--host=127.0.0.1", f"--port={subject.port}"]
+        command = ["java", "-cp", str(jar), main, *where]
         with (
             tempfile.TemporaryDirectory() as folder,
             running(command, Path(folder) / "log") as process,
