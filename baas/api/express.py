@@ -19,9 +19,10 @@ from typing import Any, Protocol
 
 import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from baas.api.http_guard import GuardedHttpProtocol
 from baas.errors import ApiError, Cancelled, InternalError
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class _Heads:
         return self._ok if status == 200 else STATUS_LINE[status] + self._common
 
 
-class ExpressProtocol(HttpToolsProtocol):
+class ExpressProtocol(GuardedHttpProtocol):
     """Uvicorn's HTTP/1.1 with the express way for one surface."""
 
     def __init__(
@@ -96,12 +97,14 @@ class ExpressProtocol(HttpToolsProtocol):
         self._plain = True
 
     def on_message_begin(self) -> None:
+        self.head_begins()
         self.url = b""
         self.headers = []
         self.authorization = None
         self._plain = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self.head_grows(len(name) + len(value))
         name = name.lower()
         if name == b"authorization":
             if self.authorization is None:
@@ -123,6 +126,7 @@ class ExpressProtocol(HttpToolsProtocol):
             and b"#" not in self.url
             and self.limit_concurrency is None
         ):
+            self.head_ends()
             self.cycle = ExpressCycle(self, method, parser.should_keep_alive())  # type: ignore[assignment]
             self._start_asgi_task(self.cycle, self.app)
         else:

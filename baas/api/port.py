@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from baas.api.express import ExpressProtocol, Surface
+from baas.api.http_guard import GuardedHttpProtocol
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def port_protocol(
             def http() -> asyncio.Protocol:
                 if express is not None:
                     return ExpressProtocol(config, server_state, app_state, _loop, express)
-                return HttpToolsProtocol(config, server_state, app_state, _loop)
+                return GuardedHttpProtocol(config, server_state, app_state, _loop)
 
             connections = cast("set[Any]", server_state.connections)
             super().__init__(
