@@ -318,7 +318,7 @@ class Parser:
         prefixes: list[Token] = []
         while self.token.kind == "op" and self.token.text in ("!", "-"):
             prefixes.append(self._advance())
-        if prefixes and prefixes[-1].text == "-" and self._is_minimum(prefixes[-1]):
+        if prefixes and prefixes[-1].text == "-" and self._is_minimum():
             minus, digits = prefixes.pop(), self._advance()
             literal = tree.Literal(Span(minus.start, digits.end), 1, -_INT_LIMIT)
             node = self._postfix(literal)
@@ -329,7 +329,7 @@ class Parser:
             node = tree.Unary(span, self._nest(span, node), prefix.text, node)
         return node
 
-    def _is_minimum(self, minus: Token) -> bool:
+    def _is_minimum(self) -> bool:
         token = self.token
         return token.kind == "int" and len(token.text) < 40 and int(token.text) == _INT_LIMIT
 

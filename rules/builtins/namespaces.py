@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import google_crc32c
 
@@ -95,17 +95,11 @@ def _root(value: float) -> float:
     return math.sqrt(value) if value >= 0 else math.nan
 
 
-def _numeric(run: object, then_int: bool = False) -> tuple[Overload, ...]:
-    call = run if callable(run) else None
-    assert call is not None
-    return (
-        Overload(("int",), lambda x: call(float(x))),
-        Overload(("float",), call),
-    )
+def _numeric(run: Callable[[float], Value]) -> tuple[Overload, ...]:
+    return (Overload(("int",), lambda x: run(float(x))), Overload(("float",), run))
 
 
-def _texts(run: object) -> tuple[Overload, ...]:
-    assert callable(run)
+def _texts(run: Callable[..., Value]) -> tuple[Overload, ...]:
     return (Overload(("bytes",), run), Overload(("string",), run))
 
 
