@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make demo` and `make test`. Needs Python 3.11+, make and the package registry.
+# Everything a newcomer needs: `make demo`, `make serve` and `make test`. Needs Python 3.11+, make and the package registry.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,8 @@ $(STAMP): pyproject.toml sdk/pyproject.toml requirements/dev.txt $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Homefire needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@echo "installing into $(VENV): a minute or two, the first time"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint $(CONSTRAINTS) --requirement requirements/dev.txt --editable . --editable ./sdk
 	@touch $@
 
