@@ -19,6 +19,7 @@ BENCHMARKS = {
     "storage": "objects up and down",
     "realtime": "listeners: from write to delivery",
     "http": "a server over HTTP, as an end user",
+    "grpc": "the same server over gRPC beside REST",
     "peers": "the same beside PocketBase and the Firestore emulator, in turns",
 }
 

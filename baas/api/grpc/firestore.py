@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from grpclib.const import Handler
 
-from baas.access.principal import OWNER, Principal
+from baas.access.principal import Principal
 from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.calls import Call, framed, server_streaming, streaming, unary
 from baas.api.grpc.explain import encode_explain_metrics
@@ -22,7 +22,6 @@ from baas.errors import NotFound
 from baas.model.document import Document
 from baas.model.ids import new_document_id
 from baas.model.paths import DatabaseId, DocumentName, check_segment
-from baas.model.query import Consistency
 from baas.model.watch import ListenRequest, ListenResponse
 from baas.model.write import Commit, Precondition, Write, WriteKind
 from baas.wire import proto, proto_codec
@@ -117,13 +116,11 @@ class FirestoreGrpc:
         return proto.Empty()
 
     async def _write_one(self, write: Write, principal: Principal) -> Document:
-        result = await self._store.commit(Commit(write.name.database, (write,)), principal)
         # Whoever may write a document is told what the write made of it, as Firestore does.
-        at_commit = Consistency(read_time=result.commit_time)
-        read = await self._store.get(write.name, OWNER, consistency=at_commit)
-        if read.value is None:
+        document = await self._store.write(write, principal)
+        if document is None:
             raise NotFound(f'Document "{write.name.name}" not found.')
-        return read.value
+        return document
 
     async def _list(self, message: Any, authorization: str | None) -> Any:
         request = proto_codec.decode_list_documents(message)
