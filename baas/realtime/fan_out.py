@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from baas.errors import ApiError, InternalError
 from baas.model.change import Change
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
-from baas.model.query import Query
 from baas.model.watch import ExistenceFilter
 from baas.realtime.bloom import bloom_filter
 from baas.realtime.deltas import Key, ViewDelta
 from baas.realtime.judging import Judging
 from baas.realtime.matcher import AnyView, Matcher
 from baas.realtime.options import RealtimeOptions
-from baas.realtime.ports import Source, VersionedReader
+from baas.realtime.ports import Source
+from baas.realtime.results import ResultLoader
 from baas.realtime.resume import Replay, net_delta, read_replay, wants_resume, window_delta
 from baas.realtime.rights import Get, Judge
 from baas.realtime.shelf import Shelf
@@ -52,8 +52,10 @@ class Hub:
         judge: Judge,
         options: RealtimeOptions,
         loads: asyncio.Semaphore,
+        results: ResultLoader,
     ) -> None:
         self._options = options
+        self._results = results
         self._keeping = Keeping(options.kept_documents, options.kept_bytes, options.look_ahead)
         self._tasks = Tasks()
         self._timeline = Timeline(
@@ -88,6 +90,12 @@ class Hub:
     async def close(self) -> None:
         """Stop what is under way."""
         await self._tasks.close()
+
+    def relieve(self) -> None:
+        """Memory is short: let go of results that are kept for listeners to come."""
+        for shelf in self._shelves.values():
+            if isinstance(shelf.view, QueryView) and not shelf.waiting:
+                shelf.view.forget()
 
     # -- commits -------------------------------------------------------------------------------------
 
@@ -307,17 +315,12 @@ class Hub:
     async def _run_load(self, shelf: Shelf) -> None:
         view = shelf.view
         try:
-            if isinstance(view, DocumentsView):
-                states, version = await self._timeline.read(_get_all(view))
-                view.loaded(states, version, self.frontier)
-            elif isinstance(view, QueryView):
-                documents, version = await self._timeline.read(_run(view.query))
-                view.loaded(documents, version, self.frontier)
-            else:
-                documents, version = await self._timeline.read(_run(view.query_to_load()))
-                delta = view.loaded(documents, version, self.frontier)
-                if delta is not None:
-                    self._push(shelf, delta)
+            loaded = await self._results.load(self._timeline, view)
+            delta = view.loaded(loaded.documents, loaded.version, self.frontier)
+            view.lease = loaded.lease
+            del loaded
+            if delta is not None:
+                self._push(shelf, delta)
         except ApiError as error:
             self._load_failed(shelf, error)
             return
@@ -370,14 +373,6 @@ class Hub:
             return
         target.replay = replay
         self._attend(target)
-
-
-def _run(query: Query) -> Callable[[VersionedReader], list[Document]]:
-    return lambda reader: reader.query(query)
-
-
-def _get_all(view: DocumentsView) -> Callable[[VersionedReader], list[Document | None]]:
-    return lambda reader: [reader.get(name) for name in view.names]
 
 
 def _nothing(_name: DocumentName) -> Document | None:

@@ -25,6 +25,12 @@ class RealtimeOptions:
     """A view keeps its result for later listeners up to this many documents."""
     kept_bytes: int = 4 * 1024 * 1024
     """A view keeps its result for later listeners up to this size."""
+    max_result_bytes: int = 64 * 1024 * 1024
+    """A listener whose first result, or whose window, is larger is refused (RESOURCE_EXHAUSTED)."""
+    held_bytes: int = 256 * 1024 * 1024
+    """All results together that are being read, are kept, or wait for slow readers."""
+    result_patience: float = 30.0
+    """How long a listener waits for room among these, before it is refused (RESOURCE_EXHAUSTED)."""
     look_ahead: int = 10
     """Documents that a limited view holds beyond its window, so that most deletions need no query."""
     concurrent_loads: int = 16

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from baas.access.principal import Principal
@@ -49,8 +49,8 @@ class VersionedReader(Protocol):
     def has_documents(self, collection: tuple[str, ...]) -> bool:
         """Whether a collection has a document."""
 
-    def query(self, query: Query) -> list[Document]:
-        """The documents of a canonical query, whole, in order."""
+    def query(self, query: Query) -> Iterable[Document]:
+        """The documents of a canonical query, whole, in order; read as they are iterated."""
 
     def changes_since(self, version: Timestamp) -> Sequence[CommitChanges] | None:
         """All commits after ``version`` up to this one, in order, with the documents before and after.

@@ -30,6 +30,7 @@ from baas.realtime.deltas import Batch
 from baas.realtime.fan_out import Hub
 from baas.realtime.options import RealtimeOptions
 from baas.realtime.ports import Rights, Source
+from baas.realtime.results import ResultLoader
 from baas.realtime.rights import Judge
 from baas.realtime.targets import WatchTarget, check_target, check_target_id
 from baas.realtime.watch_stream import StreamState
@@ -50,6 +51,7 @@ class RealtimeMetrics:
     targets: int
     views: int
     pending_bytes: int
+    held_bytes: int
     merges: int
     resets: int
 
@@ -186,6 +188,7 @@ class WatchStream:
         self._stop_watching()
         self.ready()
         self._closed = True
+        self.state.discard()
         if self._expiry is not None:
             self._expiry.cancel()
         self._service.forget(self)
@@ -253,6 +256,7 @@ class RealtimeService:
         self._hubs: dict[DatabaseId, tuple[Hub, Judge]] = {}
         self._streams: dict[WatchStream, None] = {}
         self._loads = asyncio.Semaphore(self.options.concurrent_loads)
+        self._results = ResultLoader(self.options, self._relieve)
         self._unsubscribe = source.subscribe(self._commit)
         self._sweeper: asyncio.Task[None] | None = None
         self._ending: list[asyncio.Task[None]] = []
@@ -297,6 +301,7 @@ class RealtimeService:
             targets=sum(len(state.targets) for state in states),
             views=sum(hub.views for hub, _judge in self._hubs.values()),
             pending_bytes=sum(state.pending_bytes for state in states),
+            held_bytes=self._results.held_bytes,
             merges=sum(state.merges for state in states),
             resets=sum(state.resets for state in states),
         )
@@ -328,9 +333,13 @@ class RealtimeService:
         entry = self._hubs.get(database)
         if entry is None:
             judge = Judge(self._rights, database, self.now)
-            hub = Hub(database, self._source, judge, self.options, self._loads)
+            hub = Hub(database, self._source, judge, self.options, self._loads, self._results)
             entry = self._hubs[database] = (hub, judge)
         return entry
+
+    def _relieve(self) -> None:
+        for hub, _judge in self._hubs.values():
+            hub.relieve()
 
     def _commit(self, commit: CommitChanges) -> None:
         entry = self._hubs.get(commit.database)

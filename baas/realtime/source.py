@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from baas.model.change import CommitChanges
@@ -39,7 +39,7 @@ class Store(Protocol):
 
 
 Subscribe = Callable[[Callable[[CommitChanges], None]], Callable[[], None]]
-QueryReader = Callable[[Any, Query], list[Document]]
+QueryReader = Callable[[Any, Query], Iterable[Document]]
 
 
 class StoreSource:
@@ -72,5 +72,5 @@ class _Reader:
         self.has_documents = reader.has_documents
         self.changes_since = reader.changes_since
 
-    def query(self, query: Query) -> list[Document]:
+    def query(self, query: Query) -> Iterable[Document]:
         return self._query_reader(self._reader, query)

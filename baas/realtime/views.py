@@ -21,6 +21,7 @@ from baas.model.key_encoding import encode_value
 from baas.model.matching import compile_filter, compile_order, within_cursors
 from baas.model.paths import DocumentName
 from baas.model.query import Query
+from baas.realtime.budget import Lease, Result
 from baas.realtime.deltas import Item, ItemKind, Key, ViewDelta, size_of
 
 Commits: TypeAlias = list[tuple[int, tuple[Change, ...]]]
@@ -39,7 +40,7 @@ class Keeping:
 class View:
     """What all views have in common. Versions are commit times in microseconds."""
 
-    __slots__ = ("_initial", "_noted", "joined", "key", "loading", "version")
+    __slots__ = ("_initial", "_noted", "joined", "key", "lease", "loading", "version")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
@@ -48,7 +49,9 @@ class View:
         self.joined = False
         """Whether the first result has arrived."""
         self._noted: Commits = []
-        self._initial: tuple[int, tuple[Document, ...]] | None = None
+        self._initial: tuple[int, Result] | None = None
+        self.lease: Lease | None = None
+        """The memory that the result takes."""
 
     @property
     def has_result(self) -> bool:
@@ -84,10 +87,10 @@ class View:
         self._initial = None
         return self._apply(version, changes)
 
-    def initial(self) -> tuple[Document, ...]:
+    def initial(self) -> Result:
         """The result as it is now, for a listener that joins. One tuple for all that join now."""
         if self._initial is None or self._initial[0] != self.version:
-            self._initial = (self.version, tuple(self._result()))
+            self._initial = (self.version, Result.of(self._result(), self.lease))
         return self._initial[1]
 
     def _apply(self, version: int, changes: tuple[Change, ...]) -> ViewDelta | None:
@@ -125,11 +128,10 @@ class DocumentsView(View):
         """One of the documents, as it is now."""
         return self._documents.get(name.segments)
 
-    def loaded(self, documents: Sequence[Document | None], version: int, now: int) -> None:
-        """The documents as of ``version``, in the order of ``names``; commits up to ``now`` are noted."""
-        self._documents = {
-            name.segments: document for name, document in zip(self.names, documents, strict=True)
-        }
+    def loaded(self, documents: Sequence[Document], version: int, now: int) -> None:
+        """Those that exist as of ``version``; commits up to ``now`` are noted."""
+        self._documents = {name.segments: None for name in self.names}
+        self._documents.update((document.name.segments, document) for document in documents)
         self.joined = True
         self.version = version
         for commit_version, changes in self._take_noted(version):
@@ -206,9 +208,14 @@ class QueryView(View):
         if self._documents is None:
             return
         if len(self._documents) > self._keeping.documents or self._bytes > self._keeping.bytes:
-            self._documents = None
-            self._initial = None
-            self._bytes = 0
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget the result: who joins later has it read again."""
+        self._documents = None
+        self._initial = None
+        self._bytes = 0
+        self.lease = None
 
     def selects(self, document: Document | None) -> bool:
         """Whether the document is in the result."""
@@ -270,6 +277,7 @@ class WindowView(View):
         "_short",
         "_shown",
         "_sort_keys",
+        "_suspects",
         "query",
     )
 
@@ -288,6 +296,8 @@ class WindowView(View):
         self._shown: dict[Key, Document] = {}
         self._changed: dict[Key, tuple[int, Document | None]] = {}
         """What became of shown documents since they were shown, and when."""
+        self._suspects: dict[Key, None] = {}
+        """Documents that may have entered, left or changed within the window since it was shown."""
 
     @property
     def has_result(self) -> bool:
@@ -327,6 +337,7 @@ class WindowView(View):
             for change in changes:
                 self._take(change)
         self.version = now
+        self._suspects.clear()
         self._settle()
         if self._short:
             # deletions outran the read: hold more, and read once more
@@ -347,41 +358,52 @@ class WindowView(View):
 
     def _apply(self, version: int, changes: tuple[Change, ...]) -> ViewDelta | None:
         self.version = version
-        touched = False
         for change in changes:
             if change.name.segments in self._shown:
                 self._changed[change.name.segments] = (version, change.new)
-                touched = True
-            if not self._short and self._take(change):
-                touched = True
-        if self._short:
-            return None
-        self._settle()
-        return self._show(version) if touched and not self._short else None
+            if not self._short:
+                self._take(change)
+        if not self._short:
+            self._settle()
+        suspects, self._suspects = self._suspects, {}
+        # a window that is short is compared as a whole, once it is full again
+        return None if self._short or not suspects else self._show_suspects(version, suspects)
 
-    def _take(self, change: Change) -> bool:
-        """Bring one change into the ordered documents; answers whether it may concern the window."""
-        touched = False
-        key = self._sort_keys.pop(change.name.segments, None)
+    def _take(self, change: Change) -> None:
+        """Bring one change into the ordered documents."""
+        name = change.name.segments
+        key = self._sort_keys.pop(name, None)
         if key is not None:
             index = bisect_left(self._keys, key)
             del self._by_key[key]
             del self._keys[index]
-            touched = self._end is None or index < self._end
+            self._suspect(name, index)
         if change.new is not None and self._selects(change.new):
-            touched = self._insert(change.new) or touched
-        return touched
+            self._insert(change.new)
 
-    def _insert(self, document: Document) -> bool:
+    def _insert(self, document: Document) -> None:
         key = self._order(document)
         if not self._complete and (not self._keys or key > self._keys[-1]):
             # behind all that is held, the store may have others that come first
-            return False
+            return
         index = bisect_left(self._keys, key)
         self._keys.insert(index, key)
         self._by_key[key] = document
         self._sort_keys[document.name.segments] = key
-        return self._end is None or index < self._end
+        self._suspect(document.name.segments, index)
+
+    def _suspect(self, name: Key, index: int) -> None:
+        """A document came to, or went from, a place: besides it only those next to the window's two
+        ends can have crossed them."""
+        end, offset = self._end, self.query.offset
+        if end is not None and index >= end:
+            return
+        suspects = self._suspects
+        suspects[name] = None
+        held = len(self._keys)
+        for place in (offset - 1, offset, *(() if end is None else (end - 1, end))):
+            if 0 <= place < held:
+                suspects[self._by_key[self._keys[place]].name.segments] = None
 
     def _settle(self) -> None:
         """Cut what reaches too far behind the window, and see whether the window can be filled."""
@@ -395,6 +417,15 @@ class WindowView(View):
             del self._keys[longest:]
             self._complete = False
         self._short = not self._complete and len(self._keys) < self._end
+
+    def _shows(self, name: Key) -> Document | None:
+        """A document, if it is in the window."""
+        key = self._sort_keys.get(name)
+        if key is None:
+            return None
+        index = bisect_left(self._keys, key)
+        inside = self.query.offset <= index and (self._end is None or index < self._end)
+        return self._by_key[key] if inside else None
 
     def _window(self) -> dict[Key, Document]:
         keys = self._keys[self.query.offset : self._end]
@@ -415,6 +446,21 @@ class WindowView(View):
         self._changed.clear()
         return ViewDelta(version, tuple(items)) if items else None
 
+    def _show_suspects(self, version: int, suspects: Iterable[Key]) -> ViewDelta | None:
+        """Like :meth:`_show`, where only these documents can have changed."""
+        shown, arrived, departed = self._shown, [], []
+        for name in suspects:
+            before, after = shown.get(name), self._shows(name)
+            if after is not None:
+                if before is None or before.update_time != after.update_time:
+                    shown[name] = after
+                    arrived.append(Item(ItemKind.MATCH, after.name, after))
+            elif before is not None:
+                departed.append(self._departure(name, shown.pop(name)))
+        self._changed.clear()
+        items = (*arrived, *departed)
+        return ViewDelta(version, items) if items else None
+
     def _departure(self, key: Key, shown: Document) -> Item:
         version, new = self._changed.get(key, (-1, shown))
         if new is None:
@@ -423,7 +469,7 @@ class WindowView(View):
         return Item(ItemKind.PASSED if stays else ItemKind.LEFT, shown.name, new)
 
     def _result(self) -> Iterable[Document]:
-        return self._shown.values()
+        return [self._by_key[key] for key in self._keys[self.query.offset : self._end]]
 
 
 def make_view(query: Query, keeping: Keeping) -> QueryView | WindowView:

@@ -234,6 +234,11 @@ class StreamState:
             self._finish_once(responses)
         return Batch.of(responses) if responses else None
 
+    def discard(self) -> None:
+        """Nobody will take anything any more: let go of results that others wait to have room for."""
+        self._outbox.clear()
+        self._clear_pending()
+
     def _begin(
         self,
         target: WatchTarget,
