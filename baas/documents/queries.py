@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from baas.documents.aggregation import aggregate, counted, enough, only_counts
@@ -73,12 +74,17 @@ def wanted(canonical: Query) -> int | None:
     return None if canonical.limit is None else canonical.offset + canonical.limit
 
 
-def query_reader(reader: Reader, canonical: Query) -> list[Document]:
+def query_reader(reader: Reader, canonical: Query) -> Iterator[Document]:
     """For listeners: the whole documents that a canonical query means at the reader's version, in order.
 
-    Its offset and limit hold; its projection is left aside.
+    Its offset and limit hold; its projection is left aside. Documents are read as they are iterated, so
+    that the caller may stop where they become too many; within the reader's unit of work only.
     """
-    return run(reader, replace(canonical, select=None)).documents
+    whole = replace(canonical, select=None)
+    if whole.find_nearest is not None:
+        return iter(run(reader, whole).documents)
+    end = wanted(whole)
+    return itertools.islice(Scan(reader, whole, end).documents(), whole.offset, end)
 
 
 def planned(reader: Reader, canonical: Query) -> ExplainMetrics:

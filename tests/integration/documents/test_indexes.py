@@ -239,7 +239,7 @@ async def test_a_reader_of_an_older_version_does_not_use_a_newer_index(
             from baas.documents.reader import Reader
 
             reader = Reader(tx, store._catalogue, store._reads._indexes, DATABASE)
-            return query_reader(reader, canonicalize(BY_AUTHOR))
+            return list(query_reader(reader, canonicalize(BY_AUTHOR)))
 
         assert len(await snapshot.read(unit)) == 20
 
