@@ -30,6 +30,9 @@ def create(
     output: Annotated[Path, typer.Argument(help="Where the JSON key is written.")],
     name: Annotated[str, typer.Option(help="Name of the service account.")] = "admin",
     role: Annotated[str, typer.Option(help=f"One of {', '.join(ROLES)}.")] = "owner",
+    url: Annotated[
+        str | None, typer.Option(help="The server's address; by default as in the settings.")
+    ] = None,
     project: Project = None,
     data: Data = None,
     config: Config = None,
@@ -44,7 +47,7 @@ def create(
             project=project or settings.project,
             name=name,
             role=role,
-            token_uri=f"{server_address(settings)}/token",
+            token_uri=f"{(url or server_address(settings)).rstrip('/')}/token",
             now_ms=int(time.time() * 1_000),
         )
 
@@ -53,6 +56,7 @@ def create(
     with os.fdopen(handle, "w") as file:
         file.write(json.dumps(key, indent=2) + "\n")
     typer.echo(f"{key['client_email']} {key['private_key_id']}")
+    typer.echo(f"clients will ask for tokens at {key['token_uri']}", err=True)
 
 
 @app.command("list")

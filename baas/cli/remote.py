@@ -18,6 +18,9 @@ import typer
 from jose import jwt
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_AUDIENCE = "https://oauth2.googleapis.com/token"
+"""Taken by every server, as official clients sign so; a key's own ``token_uri`` may be older than the address
+of its server."""
 _TIMEOUT_SECONDS = 30
 
 Url = Annotated[str, typer.Option(envvar="HOMEFIRE_URL", help="Address of the running server.")]
@@ -61,7 +64,7 @@ class Remote:
         now = int(time.time())
         claims = {
             "iss": credential["client_email"],
-            "aud": credential["token_uri"],
+            "aud": _AUDIENCE,
             "iat": now,
             "exp": now + 600,
         }
@@ -96,14 +99,18 @@ def _read_key(path: Path) -> dict[str, Any]:
         credential = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         fail(f"cannot read the key {path}: {error}")
-    wanted = ("project_id", "client_email", "private_key", "private_key_id", "token_uri")
+    wanted = ("project_id", "client_email", "private_key", "private_key_id")
     if not isinstance(credential, dict) or any(name not in credential for name in wanted):
         fail(f"{path} is not a service account's key: `homefire keys create` makes one")
     return credential
 
 
 def _message(error: urllib.error.HTTPError) -> str:
+    """What the server says: a Google API's error, or OAuth's (RFC 6749, section 5.2)."""
     try:
-        return str(json.load(error)["error"]["message"])
+        told = json.load(error)
+        return str(
+            told["error_description"] if "error_description" in told else told["error"]["message"]
+        )
     except (ValueError, KeyError, TypeError):
         return f"the server answered with status {error.code}"

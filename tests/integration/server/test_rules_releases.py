@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,6 +105,28 @@ def test_a_deployed_release_is_in_force_after_a_restart(tmp_path: Path) -> None:
     told = "".join(server.log)
     assert "denied get" in told
     assert "deployed rules are in force" in told
+
+
+def test_a_key_deploys_to_a_production_server_at_any_address(tmp_path: Path) -> None:
+    def homefire(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "baas.cli", *words]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    key, rules = tmp_path / "key.json", tmp_path / "rules.json"
+    rules.write_text(OPEN)
+    assert homefire("keys", "create", str(key), "--data", str(tmp_path / "data")).returncode == 0
+    with serving(tmp_path / "data") as server, Client(server.address) as visitor:
+        deploy = ("rules", "deploy", str(rules), "--url", server.address, "--key", str(key))
+        done = homefire(*deploy)
+        assert done.returncode == 0, done.stderr
+        assert visitor.get("posts/p").status_code == 404
+        content = json.loads(key.read_text())
+        key.write_text(json.dumps(content | {"private_key_id": "0" * 40}))
+        refused = homefire(*deploy)
+        assert refused.returncode == 1
+        assert "not signed with the key of a service account here" in refused.stderr
 
 
 def test_rules_are_tested_without_being_kept(admin: Client) -> None:
