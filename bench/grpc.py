@@ -107,7 +107,7 @@ class GrpcClient:
                 break
         commit = self._channel.unary_unary(f"{SERVICE}/Commit")
         latencies = []
-        for number in range(times):
+        for number in range(1, times + 1):
             write = proto.Write()
             write.update.name = name
             self._fill(write.update, number)

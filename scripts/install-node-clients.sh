@@ -1,10 +1,15 @@
 #!/bin/sh
 # Installs the official Node SDKs that the integration tests use, into a cache outside the repository:
 # ${HOMEFIRE_CACHE:-~/.cache/homefire}/node. Does nothing when the pinned versions are there.
+# HOMEFIRE_NODE_CLIENTS=previous: the versions one major back, into node-previous beside it.
 set -eu
 
 manifest="$(cd "$(dirname "$0")/.." && pwd)/tests/integration/official/node/package.json"
 folder="${HOMEFIRE_CACHE:-$HOME/.cache/homefire}/node"
+if [ "${HOMEFIRE_NODE_CLIENTS:-}" = previous ]; then
+    manifest="${manifest%.json}.previous.json"
+    folder="$folder-previous"
+fi
 
 mkdir -p "$folder"
 if [ -d "$folder/node_modules" ] && cmp -s "$manifest" "$folder/package.json"; then
