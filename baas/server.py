@@ -45,7 +45,7 @@ from baas.db.unit import Database
 from baas.documents.options import DocumentOptions
 from baas.documents.queries import query_reader
 from baas.documents.service import DocumentStore
-from baas.errors import Unavailable
+from baas.errors import Unauthenticated, Unavailable
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
 from baas.realtime.service import RealtimeService
@@ -128,6 +128,11 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         realtime = RealtimeService(source, authorizer)
         stack.push_async_callback(realtime.close)
         releases.on_release(realtime.rules_released)
+        auth.context.on_ended(
+            lambda project, uid: realtime.end_user(
+                project, uid, Unauthenticated("The account's tokens are revoked: sign in again.")
+            )
+        )
         streams = Streams(documents, realtime, authenticator)
         assembly = Assembly()
         grpc = GrpcServer(

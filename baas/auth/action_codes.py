@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from baas.auth import accounts, codes, mail_templates, validation
 from baas.auth.accounts import EMAIL_LINK, Account
 from baas.auth.codes import Code
-from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn, end_sessions
+from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn
 from baas.auth.errors import AuthError
 from baas.auth.hooks import NO_CLIENT, Client
 from baas.auth.messages import action_message, language_of
@@ -142,7 +142,7 @@ class ActionCodes:
             found = codes.find(tx, scope, code, [PASSWORD_RESET], now_ms)
             account = _account_of(tx, found)
             codes.drop_of_account(tx, account.key, [PASSWORD_RESET])
-            end_sessions(tx, account, now_ms)
+            context.end_sessions(tx, account)
             verified = account.email_verified or account.email == found.payload["email"]
             return accounts.update(
                 tx,
@@ -173,7 +173,7 @@ class ActionCodes:
                     raise AuthError("INVALID_OOB_CODE")
                 return accounts.update(tx, account, email_verified=True), "", ""
             email = found.payload["new_email"]
-            end_sessions(tx, account, now_ms)
+            context.end_sessions(tx, account)
             codes.drop_of_account(tx, account.key, [*MODES])
             recovery = ""
             old = account.email or ""
@@ -237,7 +237,7 @@ class ActionCodes:
             if account is None:
                 return None
             if not account.email_verified and account.password_hash:
-                end_sessions(tx, account, context.now_ms())
+                context.end_sessions(tx, account)
                 proven |= {"password_hash": None, "password_updated_at": None}
             return accounts.update(tx, account, **proven)
 

@@ -144,6 +144,8 @@ class AccountAdmin:
                 accounts.link(tx, changed, change.link)
             if "valid_since" in values:
                 sessions.end_all(tx, changed.key)
+            if changed.disabled or "valid_since" in values:
+                self._context.ended(tx, changed)
             return accounts.update(tx, changed)
 
         return await self._context.write(unit)
@@ -160,6 +162,7 @@ class AccountAdmin:
             if account is None:
                 raise AuthError("USER_NOT_FOUND")
             accounts.delete(tx, account)
+            self._context.ended(tx, account)
 
         await self._context.write(unit)
 
@@ -184,6 +187,7 @@ class AccountAdmin:
                     failed.append((index, "NOT_DISABLED : Disable the account before deletion."))
                     continue
                 accounts.delete(tx, account)
+                self._context.ended(tx, account)
             return failed
 
         return await self._context.write(unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -85,6 +86,23 @@ class AuthContext:
         self.sms = sms
         self.outgoing = outgoing
         self.hooks = Hooks(outgoing, self.tokens.sign, clock)
+        self._on_ended: list[Callable[[str, str], None]] = []
+
+    def on_ended(self, listener: Callable[[str, str], None]) -> None:
+        """Call back with project and uid when an account's tokens stop being good before their time: it was
+        disabled or deleted, or its tokens were revoked."""
+        self._on_ended.append(listener)
+
+    def ended(self, tx: Tx, account: Account) -> None:
+        """An account's tokens are no good any more, once this unit is durable."""
+        for listener in self._on_ended:
+            tx.on_flush(partial(listener, account.scope.project, account.uid))
+
+    def end_sessions(self, tx: Tx, account: Account) -> None:
+        """End every session of an account, and revoke the ID tokens of earlier sign-ins."""
+        sessions.end_all(tx, account.key)
+        accounts.update(tx, account, valid_since=self.now_ms() // 1_000)
+        self.ended(tx, account)
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
@@ -320,12 +338,6 @@ class AuthContext:
         """Stop the threads."""
         self.passwords.close()
         self.tokens.close()
-
-
-def end_sessions(tx: Tx, account: Account, now_ms: int) -> None:
-    """End every session of an account, and revoke the ID tokens of earlier sign-ins."""
-    sessions.end_all(tx, account.key)
-    accounts.update(tx, account, valid_since=now_ms // 1_000)
 
 
 def tenant_of(claims: Mapping[str, Any]) -> str:

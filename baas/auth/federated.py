@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from baas.auth import accounts, codes, providers, validation
 from baas.auth.accounts import Account, Identity
-from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn, end_sessions
+from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn
 from baas.auth.errors import AuthError
 from baas.auth.hooks import NO_CLIENT, Client
 from baas.auth.options import Provider, Scope
@@ -208,7 +208,7 @@ class Federated:
             return None, tuple(account.sign_in_methods()) or (profile.provider_id,)
         if not account.email_verified:
             # whoever made it never proved the address: the provider's user is its owner
-            end_sessions(tx, account, self._context.now_ms())
+            self._context.end_sessions(tx, account)
             for identity in account.identities:
                 accounts.unlink(tx, account, identity.provider_id)
             account = accounts.update(

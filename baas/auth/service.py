@@ -20,7 +20,6 @@ from baas.auth.context import (
     SecondFactorNeeded,
     SignedIn,
     check_standing,
-    end_sessions,
     tenant_of,
 )
 from baas.auth.errors import AuthError
@@ -256,7 +255,7 @@ class AuthService:
             for provider in change.unlink:
                 accounts.unlink(tx, changed, provider)
             if sensitive:
-                end_sessions(tx, changed, self.context.now_ms())
+                self.context.end_sessions(tx, changed)
             return accounts.update(tx, changed)
 
         changed = await self.context.write(unit)
@@ -277,7 +276,12 @@ class AuthService:
         if config.get("client.permissions.disabledUserDeletion"):
             raise AuthError("ADMIN_ONLY_OPERATION")
         self.context.check_recent(caller)
-        await self.context.write(lambda tx: accounts.delete(tx, caller.account))
+
+        def unit(tx: Tx) -> None:
+            accounts.delete(tx, caller.account)
+            self.context.ended(tx, caller.account)
+
+        await self.context.write(unit)
 
     # Tokens
 
