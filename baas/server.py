@@ -18,6 +18,7 @@ from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
 from baas.access.storage_rights import StorageRights
 from baas.api import gcs_json, gcs_signed, health, identity, storage_rest
+from baas.api.client_address import ClientAddresses
 from baas.api.edge import Edge
 from baas.api.emulator_firestore import EmulatorControl
 from baas.api.emulator_storage import StorageEmulatorControl
@@ -141,7 +142,9 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             | (reflection_methods(assembly) if settings.dev else {}),
             on_shutdown=streams.close,
         )
-        webchannel = WebChannel(firestore_rpcs(streams))
+        webchannel = WebChannel(
+            firestore_rpcs(streams), address_of=ClientAddresses(settings.trusted_proxies)
+        )
 
         async def principal_of(token: str | None, project: str) -> Principal:
             if token is None:

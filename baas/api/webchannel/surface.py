@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from baas.api.client_address import ClientAddresses
 from baas.api.webchannel.channel import BackChannel, Channel, ChannelLimits, Rpc
 from baas.api.webchannel.frames import (
     Forward,
@@ -62,11 +63,14 @@ class WebChannel:
         *,
         limits: WebChannelLimits = WebChannelLimits(),
         throttle: Throttle | None = None,
+        address_of: Callable[[Request], str] | None = None,
     ) -> None:
-        """``rpcs`` by path: ``/google.firestore.v1.Firestore/Listen`` answers at that path + ``/channel``."""
+        """``rpcs`` by path: ``/google.firestore.v1.Firestore/Listen`` answers at that path + ``/channel``.
+        ``address_of`` tells whom the throttle slows down."""
         self._rpcs = dict(rpcs)
         self._limits = limits
         self._throttle = throttle or Throttle()
+        self._address_of = address_of or ClientAddresses()
         self._channels: dict[str, Channel] = {}
         self._stopped = False
 
@@ -203,8 +207,8 @@ class WebChannel:
         return None, parse_forward(body)
 
     async def _slow_down(self, request: Request) -> None:
-        host = request.client.host if request.client else ""
-        delay = self._throttle.delay(host, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        delay = self._throttle.delay(self._address_of(request), now)
         if delay > self._limits.handshake_delay:
             raise Unavailable("Too many sessions are being opened from this address.")
         if delay:
