@@ -49,6 +49,7 @@ from baas.documents.service import DocumentStore
 from baas.errors import Unauthenticated, Unavailable
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
+from baas.realtime.options import RealtimeOptions
 from baas.realtime.service import RealtimeService
 from baas.realtime.source import StoreSource
 from baas.settings import Settings, SettingsError
@@ -126,7 +127,17 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         stack.push_async_callback(documents.close)
 
         source = StoreSource(documents, documents.changes.subscribe, query_reader)
-        realtime = RealtimeService(source, authorizer)
+        realtime = RealtimeService(
+            source,
+            authorizer,
+            RealtimeOptions(
+                max_targets=settings.listen_max_targets,
+                merge_bytes=settings.listen_merge_bytes,
+                reset_bytes=settings.listen_reset_bytes,
+                max_result_bytes=settings.listen_max_result_bytes,
+                held_bytes=settings.listen_memory_bytes,
+            ),
+        )
         stack.push_async_callback(realtime.close)
         releases.on_release(realtime.rules_released)
         auth.context.on_ended(
@@ -255,6 +266,7 @@ def _figures(
     yield "listen_targets", "gauge", "Targets that streams have open.", now.targets
     yield "listen_views", "gauge", "Query views, each shared by its listeners.", now.views
     yield "listen_pending_bytes", "gauge", "Bytes that readers have not taken.", now.pending_bytes
+    yield "listen_held_bytes", "gauge", "Results that are read, kept or waiting.", now.held_bytes
     yield "listen_merges", "gauge", "Merges for slow readers, of open streams.", now.merges
     yield "listen_resets", "gauge", "Resets for slow readers, of open streams.", now.resets
     yield "websocket_connections", "gauge", "Open WebSockets.", websocket.connections

@@ -224,6 +224,25 @@ class Settings(BaseModel):
         ge=60,
         description="How long changes are kept to resume listeners and to read at past times.",
     )
+    listen_max_targets: int = Field(
+        1_000, ge=1, description="Targets that one Listen stream may have open."
+    )
+    listen_merge_bytes: int = Field(
+        256 * 1024,
+        ge=1_024,
+        description="Unread changes of a stream beyond this are merged into the newest state.",
+    )
+    listen_reset_bytes: int = Field(
+        4 * MIB,
+        ge=1_024,
+        description="Merged changes beyond this are dropped; the targets are RESET when they are read.",
+    )
+    listen_max_result_bytes: int = Field(
+        64 * MIB, ge=1_024, description="Largest result that can be listened to."
+    )
+    listen_memory_bytes: int = Field(
+        256 * MIB, ge=MIB, description="What the results of all listeners may take together."
+    )
     sqlite_readers: int = Field(
         2, ge=1, le=64, description="Reader threads of the embedded database."
     )
