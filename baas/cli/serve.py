@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -73,7 +72,6 @@ def register(app: typer.Typer) -> None:
             "dev": dev,
         }
         settings = settings_from(flags, assignment or [], config)
-        gc.disable()  # a fifth of start-up is spent collecting what will stay; `serving` turns it on
         from baas import logs, serving
 
         logs.configure(settings.log_level, settings.log_format)
