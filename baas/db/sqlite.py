@@ -111,8 +111,7 @@ class _Job:
                 self.future.set_exception(self.error)
             else:
                 self.future.set_result(self.result)
-        for callback in self.flushed:
-            callback()
+        _call_all(self.flushed)
 
 
 class _Connection:
@@ -280,7 +279,7 @@ class SqliteDatabase:
                 ]
                 await self._writer.run(lambda batch=batch: self._write_batch(batch))  # type: ignore[misc]
                 for job in batch:
-                    _settle(job)
+                    job.settle()
             if self._closing:
                 return
 
@@ -338,7 +337,7 @@ class SqliteDatabase:
             batch = [self._reads.popleft() for _ in range(min(share, 16))]
             await reader.run(lambda batch=batch: _read_batch(reader, batch))  # type: ignore[misc]
             for job in batch:
-                _settle(job)
+                job.settle()
 
 
 class SqliteSnapshot:
@@ -366,27 +365,29 @@ class SqliteSnapshot:
 def _read_batch(reader: _Connection, batch: list[_Job]) -> None:
     """Run read units at one version. On the reader's thread; never raises."""
     raw = reader.raw
-    raw.execute("BEGIN")
     try:
+        raw.execute("BEGIN")
         for job in batch:
             try:
                 job.result = job.unit(reader.tx())
             except BaseException as error:
                 job.error = error
-    finally:
         raw.execute("COMMIT")
-
-
-def _settle(job: _Job) -> None:
-    try:
-        job.settle()
-    except Exception:
-        log.exception("a call after a flush failed")
+    except sqlite3.Error as error:  # the version that they read at cannot be vouched for
+        log.error("reading failed: %s", error)
+        with contextlib.suppress(sqlite3.Error):
+            raw.execute("ROLLBACK")
+        for job in batch:
+            job.error = job.error or Unavailable("The server could not read its database.")
 
 
 def _call_all(callbacks: list[Callable[[], None]]) -> None:
+    """Make every call: one that fails keeps neither the next ones nor the writer from going on."""
     for callback in callbacks:
-        callback()
+        try:
+            callback()
+        except Exception:
+            log.exception("a call after a unit of work failed")
 
 
 def _unavailable(error: Exception) -> ApiError:

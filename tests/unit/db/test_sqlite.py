@@ -162,3 +162,37 @@ async def test_a_file_that_became_read_only_refuses_writes_and_reads_go_on(
     await make_read_only(False)
     await database.write(lambda tx: tx.run(INSERT, ("later",)))
     assert await database.read(names) == ["kept", "later"]
+
+
+async def test_a_call_after_the_flush_that_fails_does_not_keep_the_next_from_being_made(
+    database: SqliteDatabase,
+) -> None:
+    calls: list[str] = []
+
+    def unit(tx: Tx) -> None:
+        tx.on_flush(lambda: calls.append(str(1 / 0)))
+        tx.on_flush(lambda: calls.append("made"))
+
+    await database.write(unit)
+    assert calls == ["made"]
+
+
+async def test_a_call_after_a_rollback_that_fails_does_not_stop_the_writer(
+    database: SqliteDatabase,
+) -> None:
+    def failing(tx: Tx) -> None:
+        tx.on_rollback(lambda: print(1 / 0))
+        raise NotFound("no such thing")
+
+    with pytest.raises(NotFound):
+        await database.write(failing)
+    await asyncio.wait_for(database.write(lambda tx: tx.run(INSERT, ("p",))), 10)
+
+
+async def test_a_unit_that_ends_its_transaction_does_not_stop_the_readers(
+    database: SqliteDatabase,
+) -> None:
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(database.read(lambda tx: tx.all("COMMIT")), 10)
+    assert await asyncio.wait_for(database.read(names), 10) == []
