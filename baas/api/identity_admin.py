@@ -29,8 +29,6 @@ _IMPORTED_TIMES = (
     ("valid_since", "validSince"),
 )
 
-AdminHandler = Callable[[Call, Principal], Awaitable[dict[str, Any]]]
-
 
 class AdminDoor:
     """Lets administrators in: anybody else gets an error before anything is read or changed."""

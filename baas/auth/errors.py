@@ -15,11 +15,3 @@ class AuthError(InvalidArgument):
         super().__init__(f"{code} : {detail}" if detail else code)
         self.code = code
         self.detail = detail
-
-
-class AdminOnly(AuthError):
-    """A call that needs administrator rights was made without."""
-
-    http_status = 403
-    status = "PERMISSION_DENIED"
-    grpc_code = 7
