@@ -41,7 +41,7 @@ async def _clear_bucket(service: StorageService, bucket: str) -> None:
     def rest(tx: Tx) -> None:
         query = sa.select(uploads.c.id).where(uploads.c.bucket == bucket)
         for row in tx.core.execute(query).all():
-            resumable.drop(tx, row.id, service)
+            resumable.drop_segments(tx, row.id, service)
             tx.core.execute(sa.delete(uploads).where(uploads.c.id == row.id))
         tx.core.execute(sa.delete(buckets).where(buckets.c.name == bucket))
 

@@ -121,7 +121,7 @@ class Housekeeping:
             rows = tx.core.execute(sa.select(uploads.c.id, uploads.c.name).where(chosen)).all()
             keys = [row.id for row in rows if rule is None or rule.names(bytes(row.name).decode())]
             for key in keys[:_BATCH]:
-                resumable.drop(tx, key, self._service)
+                resumable.drop_segments(tx, key, self._service)
                 tx.core.execute(sa.delete(uploads).where(uploads.c.id == key))
             return len(keys[:_BATCH])
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import orjson
 
 from baas.storage.model import ObjectSettings, StoredObject
 
 
 def dump(stored: StoredObject) -> str:
     """JSON of everything but download tokens, which are secrets."""
-    return json.dumps(
+    return orjson.dumps(
         {
             "bucket": stored.bucket,
             "name": stored.name,
@@ -25,12 +25,12 @@ def dump(stored: StoredObject) -> str:
             "updated": stored.updated,
             "componentCount": stored.component_count,
         }
-    )
+    ).decode()
 
 
 def load(text: str) -> StoredObject:
     """The object that :func:`dump` kept."""
-    kept = json.loads(text)
+    kept = orjson.loads(text)
     return StoredObject(
         bucket=kept["bucket"],
         name=kept["name"],

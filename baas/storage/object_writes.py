@@ -11,9 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
-from baas.db.tables.storage import storage_events as events
 from baas.db.unit import Tx
 from baas.errors import NotFound
 from baas.storage import object_json, object_rows
@@ -90,9 +87,8 @@ def publish(
     else:
         dropped = object_rows.drop_segments(tx, object_id=existing.id)
         object_rows.replace(tx, stored)
-        _count(tx, existing, -1)
     object_rows.add_segments(tx, new.received.segments, object_id=stored.id)
-    _count(tx, stored, +1)
+    _count(tx, stored.bucket, existing, stored)
     check_quota(tx, stored.bucket, stored.owner, options)
     add_event(tx, FINALIZE, stored)
     # a copy of an object onto itself names its blobs again
@@ -114,9 +110,9 @@ def remove(tx: Tx, bucket: str, name: str, expected: StoredObject, garbage: Garb
         raise not_found(bucket, name)
     if not same(existing, expected):
         raise Changed
-    dropped = object_rows.drop_segments(tx, object_id=existing.id)
+    dropped = object_rows.unnamed(tx, object_rows.drop_segments(tx, object_id=existing.id))
     object_rows.delete(tx, existing)
-    _count(tx, existing, -1)
+    _count(tx, existing.bucket, existing, None)
     add_event(tx, DELETE, existing)
     if dropped:
         tx.on_flush(lambda: garbage(dropped))
@@ -154,14 +150,9 @@ def amend(
 
 def add_event(tx: Tx, kind: str, stored: StoredObject) -> None:
     """Add to the feed, in the unit that makes it true."""
-    tx.core.execute(
-        sa.insert(events).values(
-            bucket=stored.bucket,
-            name=stored.name.encode(),
-            kind=kind,
-            time=now_micros(),
-            resource=object_json.dump(stored),
-        )
+    tx.run(
+        "INSERT INTO storage_events (bucket, name, kind, time, resource) VALUES (?, ?, ?, ?, ?)",
+        (stored.bucket, stored.name.encode(), kind, now_micros(), object_json.dump(stored)),
     )
 
 
@@ -186,10 +177,17 @@ def _check(tx: Tx, bucket: str, owner: str, quota: Quota, whose: str, more: int)
         raise QuotaExceeded(f"{whose} is full: its quota is {quota.objects} objects.")
 
 
-def _count(tx: Tx, stored: StoredObject, sign: int) -> None:
-    object_rows.add_usage(tx, stored.bucket, "", sign * stored.size, sign)
-    if stored.owner:
-        object_rows.add_usage(tx, stored.bucket, stored.owner, sign * stored.size, sign)
+def _count(tx: Tx, bucket: str, before: StoredObject | None, after: StoredObject | None) -> None:
+    """Count what took the place of what, for the bucket and for the users whose they are."""
+    changes: dict[str, tuple[int, int]] = {}
+    for stored, sign in ((before, -1), (after, +1)):
+        if stored is not None:
+            for owner in dict.fromkeys(("", stored.owner)):
+                size, count = changes.get(owner, (0, 0))
+                changes[owner] = size + sign * stored.size, count + sign
+    for owner, (size, count) in changes.items():
+        if size or count:
+            object_rows.add_usage(tx, bucket, owner, size, count)
 
 
 def not_found(bucket: str, name: str) -> NotFound:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
@@ -182,28 +182,33 @@ class _Transfer:
             raise InvalidArgument(
                 f"More bytes came than the {self._exactly} that were declared; nothing was stored."
             )
+        if (
+            self._gathered_size >= BLOCK_SIZE
+        ):  # not before more comes: the last block goes with the end
+            block = self._take()
+            await self._stored()
+            self._storing = asyncio.create_task(self._hash_while(block, self.writer.write(block)))
         self._gathered.append(chunk)
         self._gathered_size += len(chunk)
-        if self._gathered_size >= BLOCK_SIZE:
-            await self._flush()
 
-    async def _flush(self) -> None:
+    def _take(self) -> bytes:
+        """The bytes that have gathered."""
         block = b"".join(self._gathered)
         self._gathered.clear()
         self._gathered_size = 0
-        await self._stored()
-        self._storing = asyncio.create_task(self._store(block))
+        return block
 
-    async def _store(self, block: bytes) -> None:
+    async def _hash_while(self, block: bytes, writing: Coroutine[Any, Any, None]) -> None:
+        """Add a block to the checksums; a large one on another thread, while it is written."""
         if len(block) <= _HASH_INLINE:
             self.digest.update(block)
-            await self.writer.write(block)
+            await writing
             return
         hashing = asyncio.get_running_loop().run_in_executor(
             self._hashers, self.digest.update, block
         )
         try:
-            await self.writer.write(block)
+            await writing
         finally:
             await hashing
 
@@ -219,11 +224,10 @@ class _Transfer:
                 f"{self._size} bytes came instead of the {self._exactly} that were declared;"
                 " nothing was stored."
             )
-        if self._gathered:
-            await self._flush()
+        rest = self._take()
         await self._stored()
         if self._size:
-            await self.writer.finish()
+            await self._hash_while(rest, self.writer.finish(rest))
         else:
             await self.writer.abort()
         return self._size

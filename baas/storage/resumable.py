@@ -232,9 +232,7 @@ class ResumableUploads:
             current = self._usable(_find(tx, upload.key))
             if current.state == FINAL or current.received != upload.received:
                 raise OffsetMismatch("The upload was gone on with meanwhile.", current.received)
-            unnamed = object_rows.drop_segments(tx, upload_id=upload.key)
-            if unnamed:
-                tx.on_flush(lambda: self._service.leases.discard(unnamed))
+            drop_segments(tx, upload.key, self._service)
             _set(tx, upload.key, state=FINAL, result=object_json.dump(stored))
 
         try:
@@ -277,16 +275,16 @@ class ResumableUploads:
             if upload is None:
                 raise NotFound("There is no such upload.")
             if upload.state == ACTIVE:
-                drop(tx, key, self._service)
+                drop_segments(tx, key, self._service)
                 _set(tx, key, state=CANCELLED)
 
         await self._database.write(unit)
         self._digests.pop(key, None)
 
 
-def drop(tx: Tx, key: str, service: StorageService) -> None:
-    """Let an upload's segments go."""
-    unnamed = object_rows.drop_segments(tx, upload_id=key)
+def drop_segments(tx: Tx, key: str, service: StorageService) -> None:
+    """Let an upload's segments go, and with them the blobs that no object names."""
+    unnamed = object_rows.unnamed(tx, object_rows.drop_segments(tx, upload_id=key))
     if unnamed:
         tx.on_flush(lambda: service.leases.discard(unnamed))
 

@@ -57,8 +57,9 @@ class BlobWriter(Protocol):
             BlobsUnavailable: the backend does not answer.
         """
 
-    async def finish(self) -> None:
-        """Make the blob durable and let it be read; if it raises, as ``write`` does, there is no blob."""
+    async def finish(self, rest: bytes = b"") -> None:
+        """Append the rest, make the blob durable and let it be read; if it raises, as ``write`` does, there
+        is no blob."""
 
     async def abort(self) -> None:
         """Drop what was written. Never raises for a backend that is down: the sweep finds what is left."""

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LIST_BATCH = 512
+FLUSH_EVERY = 32 * 1024 * 1024
+"""Bytes after which a file is flushed while it still grows: the disk works while the network does, and no
+more than twice as many are ever left to flush."""
 
 
 class FilesystemBlobs:
@@ -157,18 +160,36 @@ class _FileWriter:
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._closed = False
+        self._unflushed = 0
+        self._flushing: asyncio.Task[None] | None = None
 
     async def write(self, block: bytes) -> None:
         await self._run(lambda: self._write(block))
+        self._unflushed += len(block)
+        if self._unflushed >= FLUSH_EVERY:
+            await self._flushed()
+            self._unflushed = 0
+            self._flushing = asyncio.create_task(self._blobs.run(self._flush))
 
-    async def finish(self) -> None:
-        await self._run(self._finish)
+    async def finish(self, rest: bytes = b"") -> None:
+        await self._flushed()
+        await self._run(lambda: self._finish(rest))
 
     async def abort(self) -> None:
         try:
+            # a descriptor is not closed under a thread that flushes it
+            with contextlib.suppress(BlobsUnavailable):
+                await self._flushed()
             await self._run(self._abort)
         except BlobsUnavailable as error:
             log.warning("an unfinished blob could not be dropped: %s", error)
+
+    async def _flushed(self) -> None:
+        """Wait for the flush that is running; a cancelled caller does not cancel it."""
+        flushing = self._flushing
+        if flushing is not None:
+            await asyncio.shield(flushing)
+            self._flushing = None
 
     async def _run(self, function: Callable[[], None]) -> None:
         def locked() -> None:
@@ -196,7 +217,12 @@ class _FileWriter:
         while view:
             view = view[os.write(descriptor, view) :]
 
-    def _finish(self) -> None:
+    def _flush(self) -> None:
+        if self._descriptor is not None:
+            os.fdatasync(self._descriptor)
+
+    def _finish(self, rest: bytes) -> None:
+        self._write(rest)
         os.fsync(self._open())
         self._close()
         os.rename(self._path, self._final)

@@ -2,7 +2,7 @@
 
 The `minio` package is synchronous, so its calls run on a bounded pool of threads, each for one request or
 one chunk: a slow client never holds a thread. A blob of unknown size is sent in parts; one that fits into
-a part is sent whole. The part calls of the package are not part of its public face: the public
+a part is sent whole. The multipart calls of the package are not part of its public face: the public
 ``put_object`` wants a blocking stream to pull from, and so a thread for as long as the client takes.
 """
 
@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import urllib3
 from minio import Minio
+from minio.credentials.credentials import Credentials
 from minio.datatypes import Part
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.response import BaseHTTPResponse
@@ -36,13 +37,16 @@ from baas.storage.blobs.base import (
     is_name,
     new_name,
 )
+from baas.storage.blobs.s3_put import SignedPuts
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 PART_SIZE = 8 * 1024 * 1024
-"""Bytes of a part; S3 wants 5 MiB at least, and at most 10,000 parts."""
+"""Bytes of a part at least; S3 wants 5 MiB, and at most 10,000 parts."""
+
+DEFAULT_REGION = "us-east-1"
 
 _LIST_BATCH = 500
 _READ_ATTEMPTS = 5
@@ -116,6 +120,13 @@ class MinioBlobs:
         )
         self._client = self._make_client(options.endpoint)
         self._public = self._make_client(options.public_endpoint or options.endpoint)
+        scheme = "https" if options.secure else "http"
+        self._puts = SignedPuts(
+            self._http,
+            f"{scheme}://{options.endpoint}/{options.bucket}",
+            options.region or DEFAULT_REGION,
+            Credentials(options.access_key, options.secret_key),
+        )
 
     def _make_client(self, endpoint: str) -> Minio:
         return Minio(
@@ -123,7 +134,7 @@ class MinioBlobs:
             access_key=self._options.access_key,
             secret_key=self._options.secret_key,
             secure=self._options.secure,
-            region=self._options.region or "us-east-1",
+            region=self._options.region or DEFAULT_REGION,
             http_client=self._http,
         )
 
@@ -141,7 +152,7 @@ class MinioBlobs:
 
     async def create(self) -> _MinioWriter:
         """See :meth:`baas.storage.blobs.base.BlobStore.create`."""
-        return _MinioWriter(self, self._client, self._bucket)
+        return _MinioWriter(self, self._client, self._puts, self._bucket)
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See :meth:`baas.storage.blobs.base.BlobStore.read`. Goes on by itself where a connection broke."""
@@ -292,35 +303,40 @@ class _RangeReader:
 class _MinioWriter:
     """A blob in the making: nothing is sent before a part is full; one part is on its way at a time."""
 
-    def __init__(self, blobs: MinioBlobs, client: Minio, bucket: str) -> None:
+    def __init__(self, blobs: MinioBlobs, client: Minio, puts: SignedPuts, bucket: str) -> None:
         self.name = new_name()
         self._blobs = blobs
         self._client = client
+        self._puts = puts
         self._bucket = bucket
-        self._buffer = bytearray()
+        self._pieces: list[bytes] = []
+        self._gathered = 0
         self._upload_id: str | None = None
         self._parts: list[Part] = []
         self._sending: asyncio.Task[None] | None = None
 
     async def write(self, block: bytes) -> None:
-        self._buffer += block
-        while len(self._buffer) >= PART_SIZE:
-            part = bytes(memoryview(self._buffer)[:PART_SIZE])
-            del self._buffer[:PART_SIZE]
+        self._pieces.append(block)
+        self._gathered += len(block)
+        if self._gathered >= PART_SIZE:
             await self._sent()
-            self._sending = asyncio.create_task(self._send(part))
+            self._sending = asyncio.create_task(self._send(self._take()))
 
-    async def finish(self) -> None:
-        await self._sent()
-        rest = bytes(self._buffer)
-        self._buffer.clear()
-        if not self._parts:
-            await self._blobs.run(
-                lambda: self._client.put_object(self._bucket, self.name, BytesIO(rest), len(rest))
-            )
-            return
+    def _take(self) -> list[bytes]:
+        """The pieces that have gathered."""
+        pieces, self._pieces, self._gathered = self._pieces, [], 0
+        return pieces
+
+    async def finish(self, rest: bytes = b"") -> None:
         if rest:
-            await self._send(rest)
+            self._pieces.append(rest)
+        await self._sent()
+        pieces = self._take()
+        if not self._parts:
+            await self._blobs.run(lambda: self._puts.put(self.name, pieces))
+            return
+        if pieces:
+            await self._send(pieces)
         upload_id = self._upload_id or ""
         await self._blobs.run(
             lambda: self._client._complete_multipart_upload(
@@ -330,7 +346,7 @@ class _MinioWriter:
         self._upload_id = None
 
     async def abort(self) -> None:
-        self._buffer.clear()
+        self._take()
         if self._sending is not None:
             # a part that arrives after the abort would stay in the bucket for good
             with contextlib.suppress(BlobsUnavailable):
@@ -352,17 +368,14 @@ class _MinioWriter:
             await asyncio.shield(sending)
             self._sending = None
 
-    async def _send(self, part: bytes) -> None:
+    async def _send(self, pieces: list[bytes]) -> None:
         if self._upload_id is None:
             self._upload_id = await self._blobs.run(
                 lambda: self._client._create_multipart_upload(self._bucket, self.name, {})
             )
-        upload_id, number = self._upload_id, len(self._parts) + 1
-        etag = await self._blobs.run(
-            lambda: self._client._upload_part(
-                self._bucket, self.name, part, None, upload_id, number
-            )
-        )
+        number = len(self._parts) + 1
+        query = {"partNumber": str(number), "uploadId": self._upload_id}
+        etag = await self._blobs.run(lambda: self._puts.put(self.name, pieces, query))
         self._parts.append(Part(number, etag))
 
 

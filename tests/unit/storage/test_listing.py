@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+import sqlite3
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from baas.db.sqlite import SqliteTx
 from baas.db.tables import storage as tables
 from baas.db.unit import Tx
 from baas.errors import InvalidArgument
@@ -17,21 +20,20 @@ from baas.storage.model import ObjectSettings, StoredObject
 from baas.storage.object_rows import ListQuery, list_page
 
 
-class CoreOnly:
-    """A unit of work on a connection of the test's own."""
-
-    def __init__(self, core: sa.Connection) -> None:
-        self.core = core
-
-
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> sa.Connection:
-    path: Path = tmp_path_factory.mktemp("listing") / "x.db"
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.StaticPool)
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    path = tmp_path_factory.mktemp("listing") / "x.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
     tables.metadata.create_all(engine)
-    with engine.connect() as connection:
-        yield connection  # type: ignore[misc]
     engine.dispose()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def tx(raw: sqlite3.Connection) -> Tx:
+    raw.execute("DELETE FROM storage_objects")
+    return SqliteTx(raw, None)  # type: ignore[arg-type]  # listings speak SQL text alone
 
 
 def stored(name: str) -> StoredObject:
@@ -74,19 +76,36 @@ names = st.text("ab/é.", min_size=1, max_size=6)
     size=st.integers(1, 8),
 )
 def test_pages_together_are_what_a_naive_listing_is(
-    connection: sa.Connection, existing: set[str], prefix: str, delimiter: str, size: int
+    tx: Tx, existing: set[str], prefix: str, delimiter: str, size: int
 ) -> None:
-    tx: Tx = CoreOnly(connection)  # type: ignore[assignment]
-    with connection.begin():
-        connection.execute(sa.delete(tables.storage_objects))
-        for name in existing:
-            object_rows.insert(tx, stored(name))
-        query = ListQuery("b", prefix, delimiter, None, size)
-        assert pages(tx, query) == model(existing, prefix, delimiter)
+    tx.run("DELETE FROM storage_objects")
+    for name in existing:
+        object_rows.insert(tx, stored(name))
+    query = ListQuery("b", prefix, delimiter, None, size)
+    assert pages(tx, query) == model(existing, prefix, delimiter)
+
+
+def test_an_object_that_ends_with_the_delimiter_is_shown_beside_its_prefix_when_asked(
+    tx: Tx,
+) -> None:
+    for name in ("a/", "a/b", "c/", "d"):
+        object_rows.insert(tx, stored(name))
+    query = ListQuery("b", delimiter="/", include_trailing_delimiter=True)
+    page = list_page(tx, query)
+    assert ([item.name for item in page.items], page.prefixes) == (["a/", "c/", "d"], ("a/", "c/"))
+
+
+def test_a_page_that_ends_between_an_object_and_its_prefix_ends_there(tx: Tx) -> None:
+    """The last row may show two things; what comes after it is still on the next page."""
+    for name in ("a/", "b", "c", "d"):
+        object_rows.insert(tx, stored(name))
+    query = ListQuery("b", delimiter="/", include_trailing_delimiter=True, max_results=1)
+    page = list_page(tx, query)
+    assert [item.name for item in page.items] == ["a/"]
+    assert page.next_page_token is not None
 
 
 @pytest.mark.parametrize("token", ["x", "%%%", "é", "AAAA"])
-def test_page_tokens_that_are_none_are_refused(connection: sa.Connection, token: str) -> None:
-    tx: Tx = CoreOnly(connection)  # type: ignore[assignment]
+def test_page_tokens_that_are_none_are_refused(tx: Tx, token: str) -> None:
     with pytest.raises(InvalidArgument):
         list_page(tx, ListQuery("b", page_token=token))
