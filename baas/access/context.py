@@ -124,7 +124,7 @@ def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.L
         database=query.database.database,
         parent=query.parent,
         collection=query.collection_id or None,
-        all_descendants=query.all_descendants,
+        all_descendants=query.spans_collections,
         filters=None if query.where is None else filter_of(query.where),
         limit=query.limit,
         offset=query.offset,

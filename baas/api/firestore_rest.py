@@ -30,7 +30,7 @@ from baas.wire import json_codec
 from baas.wire.checks import check_unnamed
 from baas.wire.requests import Mask
 
-API_LIMIT = 10 * 1024 * 1024
+API_LIMIT = 11 * 1024 * 1024
 """Bytes of one request (``listen-and-write`` §9)."""
 _PROJECTS = b"/v1/projects/"
 MAX_QUERY_STRING = 64 * 1024

@@ -40,7 +40,8 @@ def apply_write(before: Document | None, write: Write, now: Timestamp) -> Applie
     """
     check_precondition(write.name, before, write.precondition)
     if write.kind is WriteKind.VERIFY:
-        return Applied(before, WriteResult(), changed=False)
+        verified = now if before is None else before.update_time
+        return Applied(before, WriteResult(verified), changed=False)
     if write.kind is WriteKind.DELETE:
         return Applied(None, WriteResult(), changed=before is not None)
     if len(write.transforms) > MAX_TRANSFORMS:

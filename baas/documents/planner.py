@@ -61,6 +61,7 @@ def _by_name(query: Query, part: Conjunct) -> Plan:
     return ByName(
         query.parent,
         query.collection_id,
+        query.spans_collections,
         query.all_descendants,
         stretch or Stretch(),
         reverse=ordered and part.name_descending,

@@ -72,11 +72,13 @@ class OneDocument(Plan):
 
 @dataclass(slots=True)
 class ByName(Plan):
-    """The documents of one collection, or of all collections of a group, in the order of their names."""
+    """The documents of one collection, or of all collections of a group (an empty ``collection_id``: of all
+    collections, directly below the parent only unless ``deep``), in the order of their names."""
 
     parent: tuple[str, ...]
     collection_id: str
     group: bool
+    deep: bool
     stretch: Stretch
     reverse: bool
     ordered: bool
@@ -86,19 +88,19 @@ class ByName(Plan):
         if not self.group:
             collection = reader.collection((*self.parent, self.collection_id))
             return iter(()) if collection is None else self._scan(reader, collection, examined)
-        collections = reader.group(self.collection_id, self.parent)
+        collections = self._collections(reader)
         if self.ordered:
-            return (document for _, document in self._merged(reader, list(collections), examined))
+            return (document for _, document in self._merged(reader, collections, examined))
         return (
             document
-            for collection in list(collections)
+            for collection in collections
             for document in self._scan(reader, collection, examined)
         )
 
     def count(self, reader: Reader, most: int, examined: Examined) -> int | None:
         """See :meth:`Plan.count`."""
         if self.group:
-            collections = list(reader.group(self.collection_id, self.parent))
+            collections = self._collections(reader)
         else:
             collection = reader.collection((*self.parent, self.collection_id))
             collections = [] if collection is None else [collection]
@@ -111,6 +113,15 @@ class ByName(Plan):
                 )
         examined.entries += total
         return total
+
+    def _collections(self, reader: Reader) -> list[CollectionEntry]:
+        """The collections of the group."""
+        depth = len(self.parent) + 1
+        return [
+            entry
+            for entry in reader.group(self.collection_id, self.parent)
+            if self.deep or len(entry.segments) == depth
+        ]
 
     def _forward(self) -> Stretch:
         return self.stretch.inverted() if self.reverse else self.stretch

@@ -12,7 +12,7 @@ from baas.documents.change_feed import NO_EPOCH, changes_since
 from baas.documents.history import documents_before, state_at
 from baas.documents.indexes import Index, IndexCatalogue
 from baas.documents.records import Row, find_row, id_key, make_document, some_ids
-from baas.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
+from baas.errors import DeadlineExceeded, InvalidArgument
 from baas.model.change import CommitChanges
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
@@ -57,7 +57,7 @@ class Reader:
         self.oldest = Timestamp(oldest)
         self.version = at or self.latest
         if self.version < self.oldest and self.entry is not None:
-            raise FailedPrecondition(
+            raise InvalidArgument(
                 "The requested read time is too old: this server keeps changes since "
                 f"{self.oldest.to_datetime().isoformat()}."
             )

@@ -165,7 +165,8 @@ class DocumentStore:
         self, transaction: Transaction, commit: Commit, principal: Principal
     ) -> CommitResult:
         if transaction.read_only:
-            raise InvalidArgument("A read-only transaction cannot write.")
+            self._transactions.finish(transaction)
+            raise InvalidArgument("Cannot modify documents in a read-only transaction.")
 
         def validate(tx: Tx) -> None:
             entry = self._catalogue.database_for_write(tx, commit.database)
@@ -513,7 +514,7 @@ class DocumentStore:
         """Begin a transaction; answers its id. One that retries another waits for its turn.
 
         Raises:
-            InvalidArgument, FailedPrecondition: the read time cannot be used.
+            InvalidArgument: the read time cannot be used.
             ResourceExhausted: too many are open.
         """
         return await self._reads.begin(database, options, principal)
@@ -521,7 +522,11 @@ class DocumentStore:
     async def rollback(
         self, database: DatabaseId, transaction: bytes, principal: Principal
     ) -> None:
-        """End a transaction without writing. An unknown or finished one is no error."""
+        """End a transaction without writing. One that is over is no error.
+
+        Raises:
+            InvalidArgument: the id is none that this server can have given.
+        """
         self._transactions.rollback(transaction, database, principal)
 
     def _request_time(self, reader: Reader) -> Timestamp:

@@ -36,6 +36,9 @@ CONTENTION = (
     "Retry the whole transaction."
 )
 
+_ID_MARK = b"t"
+_ID_SIZE = 18
+
 Resource = Hashable
 """What transactions contend for: a document's name, or a collection or group that a query reads."""
 
@@ -144,8 +147,11 @@ class Transactions:
 
         Raises:
             ResourceExhausted: too many are open.
-            InvalidArgument: a read time was given to a transaction that is not read-only.
+            InvalidArgument: a read time was given to a transaction that is not read-only, or the id of the
+                retried one is none that this server can have given.
         """
+        if options.retry_transaction is not None:
+            _check_id(options.retry_transaction)
         if options.read_time is not None and not options.read_only:
             raise InvalidArgument("A read time can only be given to a read-only transaction.")
         self.expire()
@@ -154,7 +160,7 @@ class Transactions:
         turn = await self._wait_for_turn(options.retry_transaction)
         now = self._now()
         transaction = Transaction(
-            b"t" + os.urandom(17),
+            _ID_MARK + os.urandom(_ID_SIZE - len(_ID_MARK)),
             database,
             _owner(principal),
             options.read_only,
@@ -202,7 +208,12 @@ class Transactions:
         self._grant()
 
     def rollback(self, key: bytes, database: DatabaseId, principal: Principal) -> None:
-        """End a transaction without a commit. An unknown one is no error."""
+        """End a transaction without a commit. One that is over is no error.
+
+        Raises:
+            InvalidArgument: the id is none that this server can have given.
+        """
+        _check_id(key)
         transaction = self._open.get(key)
         if (
             transaction is not None
@@ -280,6 +291,11 @@ class Transactions:
                 turn.granted.set()
                 turn.until = now + self._options.contention_wait
             taken |= turn.resources
+
+
+def _check_id(key: bytes) -> None:
+    if len(key) != _ID_SIZE or not key.startswith(_ID_MARK):
+        raise InvalidArgument("Invalid transaction.")
 
 
 def _owner(principal: Principal) -> tuple[str, str | None]:

@@ -63,7 +63,7 @@ async def export_documents(
 
     Raises:
         InvalidArgument: the file is there and is no interrupted export of this database.
-        FailedPrecondition: it is, and its version is not kept any more.
+        InvalidArgument: it is, and its version is not kept any more.
     """
     latest = await store.read_at_version(database, lambda reader: reader.version)
     start = _resume_point(path, database) or _Start(latest, None, 0)

@@ -77,8 +77,8 @@ class VersionedReads:
         """Run a unit at the version that is asked for, and note in its transaction what it read.
 
         Raises:
-            InvalidArgument: the transaction is unknown or has expired, or the time lies in the future.
-            FailedPrecondition: the time lies too far in the past.
+            InvalidArgument: the transaction is unknown or has expired, or the time lies in the future or
+                too far in the past.
         """
         transaction: Transaction | None = None
         at: Timestamp | None = None

@@ -90,8 +90,6 @@ def canonicalize(query: Query) -> Query:
         raise InvalidArgument("The parent of a query must be the root or a document.")
     if query.collection_id:
         check_segments((query.collection_id,))
-    elif not query.all_descendants:
-        raise InvalidArgument("from.collectionId must not be empty without allDescendants.")
     if query.limit is not None and query.limit < 0:
         raise InvalidArgument(f"limit is negative: {query.limit}.")
     if query.offset < 0:

@@ -13,7 +13,11 @@ from baas.model.paths import DocumentName, FieldPath, format_field_path
 from baas.model.values import Fields, GeoPoint, Reference, Timestamp, Value, Vector
 
 MAX_DOCUMENT_BYTES: Final = 1_048_576
+MAX_VALUE_BYTES: Final = 1_048_487
+"""A string or bytes value by itself, in bytes of its content."""
 MAX_FIELD_NAME_BYTES: Final = 1_500
+MAX_IMPLIED_PATH_BYTES: Final = 1_500
+"""The names of a field and of the maps around it, with the dots between them."""
 MAX_VALUE_DEPTH: Final = 20
 MAX_VECTOR_DIMENSIONS: Final = 2_048
 MAX_TRANSFORMS: Final = 500
@@ -66,13 +70,19 @@ def value_size(value: Value) -> int:
 
 
 def check_document(name: DocumentName, fields: Fields) -> None:
-    """Check what can only be known of a whole document: its size, and the depth of its values.
+    """Check what can only be known of a whole document: its size, that of its values and of the paths to
+    them, and their depth. A document smaller than a limit is not searched for what breaks it.
 
     Raises:
-        InvalidArgument: it is larger than 1 MiB or nested deeper than 20 levels.
+        InvalidArgument: it is larger than 1 MiB or nested deeper than 20 levels, one value is longer than
+            1,048,487 bytes, or the path of a nested field longer than 1,500.
     """
     check_depth(fields)
     size = document_size(name, fields)
+    if size > MAX_IMPLIED_PATH_BYTES:
+        _check_implied_paths(fields)
+    if size > MAX_VALUE_BYTES:
+        _check_value_sizes(fields)
     if size > MAX_DOCUMENT_BYTES:
         raise InvalidArgument(
             f"Document '{name.name}' cannot be written because its size ({size:,} bytes) exceeds "
@@ -113,6 +123,42 @@ def check_field_name(name: str, path: FieldPath = ()) -> None:
         )
 
 
+def _check_implied_paths(fields: Fields) -> None:
+    for name, value in fields.items():
+        if isinstance(value, dict | list) and (
+            _name_bytes(name) + _longest_path(value) > MAX_IMPLIED_PATH_BYTES
+        ):
+            raise InvalidArgument(
+                f"Property {format_field_path((name,))[:200]} contains an invalid nested entity: the "
+                f"path of a nested field is longer than {MAX_IMPLIED_PATH_BYTES} bytes."
+            )
+
+
+def _longest_path(value: Value) -> int:
+    """Bytes that the longest path into a value adds. Elements of arrays add none of their own."""
+    if isinstance(value, dict):
+        return max(
+            (_name_bytes(name) + 1 + _longest_path(inner) for name, inner in value.items()),
+            default=0,
+        )
+    return max(map(_longest_path, value), default=0) if isinstance(value, list) else 0
+
+
+def _check_value_sizes(fields: Fields) -> None:
+    for name, value in fields.items():
+        for each in value if isinstance(value, list) else (value,):
+            if isinstance(each, dict):
+                _check_value_sizes(each)
+            elif isinstance(each, str | bytes) and _content_bytes(each) > MAX_VALUE_BYTES:
+                raise InvalidArgument(
+                    f'The value of property "{name[:200]}" is longer than {MAX_VALUE_BYTES} bytes.'
+                )
+
+
+def _content_bytes(value: str | bytes) -> int:
+    return len(value) if isinstance(value, bytes) else _name_bytes(value)
+
+
 def _deeper_than(value: Value, levels: int) -> bool:
     if levels == 0:
         return isinstance(value, dict | list)
@@ -129,6 +175,10 @@ def _map_size(fields: Fields) -> int:
 
 def _string_size(text: str) -> int:
     return (len(text) if text.isascii() else len(text.encode())) + 1
+
+
+def _name_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 _FIXED_SIZES: Final[dict[type, int]] = {

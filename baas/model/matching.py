@@ -82,7 +82,7 @@ def compile_scope(query: Query) -> Predicate:
         segments = name.segments
         return (
             len(segments) == depth + 2
-            and segments[-2] == collection_id
+            and (not collection_id or segments[-2] == collection_id)
             and segments[:depth] == parent
             and name.database == database
         )

@@ -12,6 +12,8 @@ from typing import TypeAlias
 from baas.errors import InvalidArgument
 
 MAX_ID_BYTES = 1_500
+MAX_FIELD_PATH_BYTES = 1_499
+"""Of a path that a request names, without its quoting. Fields may be called by longer names."""
 MAX_NAME_BYTES = 6_144
 MAX_DEPTH = 100
 """Subcollection levels: a document name has at most twice as many segments."""
@@ -186,8 +188,8 @@ def parse_field_path(text: str) -> FieldPath:
     Raises:
         InvalidArgument: the path is empty, too long, or malformed.
     """
-    if len(text.encode(errors="replace")) > MAX_ID_BYTES:
-        raise InvalidArgument(f"A field path may have at most {MAX_ID_BYTES} bytes.")
+    if len(text) > 3 * MAX_FIELD_PATH_BYTES:  # whatever of it is quoting
+        raise _path_too_long()
     segments: list[str] = []
     position = 0
     while True:
@@ -201,12 +203,20 @@ def parse_field_path(text: str) -> FieldPath:
         segments.append(match[1] if quoted is None else re.sub(r"\\([`\\])", r"\1", quoted))
         position = match.end()
         if position == len(text):
+            if 4 * len(text) > MAX_FIELD_PATH_BYTES:  # else no characters can make it too long
+                length = len(".".join(segments).encode(errors="replace"))
+                if length > MAX_FIELD_PATH_BYTES:
+                    raise _path_too_long()
             return tuple(segments)
         if text[position] != ".":
             raise InvalidArgument(
                 f"Field path {text[:200]!r} is not valid at character {position}."
             )
         position += 1
+
+
+def _path_too_long() -> InvalidArgument:
+    return InvalidArgument(f"A field path may have at most {MAX_FIELD_PATH_BYTES} bytes.")
 
 
 def format_field_path(path: FieldPath) -> str:

@@ -100,8 +100,9 @@ class FindNearest:
 class Query:
     """A structured query.
 
-    ``parent`` is the path of the parent document (empty: the root of the database). ``collection_id``
-    is empty only together with ``all_descendants``: then every document below the parent is meant.
+    ``parent`` is the path of the parent document (empty: the root of the database). An empty
+    ``collection_id`` means every collection directly below the parent or, with ``all_descendants``, below it
+    at any depth.
     ``select`` is ``None`` for whole documents; ``(DOCUMENT_ID,)`` for names only. ``stated_orders`` is set
     on a canonical query: how many of its orders were asked for, before the implied ones.
     """
@@ -119,6 +120,11 @@ class Query:
     select: tuple[FieldPath, ...] | None = None
     find_nearest: FindNearest | None = None
     stated_orders: int | None = None
+
+    @property
+    def spans_collections(self) -> bool:
+        """Whether results may lie in more than one collection."""
+        return self.all_descendants or not self.collection_id
 
 
 class AggregationKind(enum.Enum):

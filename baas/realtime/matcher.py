@@ -43,7 +43,7 @@ class Matcher:
                 self._documents.setdefault(name.segments, {})[view] = None
             return
         query = view.query
-        if query.all_descendants:
+        if query.spans_collections:
             self._groups.setdefault(query.collection_id, _Shelf()).add(view, query)
         else:
             self._collections.setdefault(_collection_of(query), _Shelf()).add(view, query)
@@ -55,7 +55,7 @@ class Matcher:
                 _discard(self._documents, name.segments, view)
             return
         query = view.query
-        if query.all_descendants:
+        if query.spans_collections:
             _remove_from(self._groups, query.collection_id, view, query)
         else:
             _remove_from(self._collections, _collection_of(query), view, query)

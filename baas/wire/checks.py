@@ -238,6 +238,16 @@ def check_verified_apart(writes: Sequence[Write]) -> None:
         )
 
 
+def check_query_given(given: bool) -> None:
+    """Refuse a request to run a query that has none.
+
+    Raises:
+        InvalidArgument: it has not.
+    """
+    if not given:
+        raise InvalidArgument("A structured query must be given: only those are supported.")
+
+
 def check_unnamed(name: str) -> None:
     """Refuse a document to create that has a name: its id is a parameter.
 

@@ -22,7 +22,6 @@ from baas.model.query import (
 )
 from baas.model.values import Value, Vector
 from baas.wire.checks import (
-    LIST_OPERATORS,
     check_filter_depth,
     checked_filter,
     checked_up_to,
@@ -38,7 +37,7 @@ from baas.wire.enums import (
     UNARY_OPERATORS,
 )
 from baas.wire.json_reader import JsonObject
-from baas.wire.json_values import decode_double, decode_operand_list, decode_value
+from baas.wire.json_values import decode_double, decode_operand, decode_value
 from baas.wire.value_checks import BadField
 
 _QUERY: Final = frozenset(
@@ -141,8 +140,8 @@ def parse_filter(raw: object, where: str, strict: bool, depth: int = 1) -> Filte
         if operator is None:
             raise InvalidArgument("Unknown FieldFilter operator.")
         path = _parse_field(field, "field")
-        decode = decode_operand_list if operator in LIST_OPERATORS else decode_value
-        return checked_filter(FieldFilter(path, operator, _parse_value(field, "value", decode)))
+        operand = _parse_value(field, "value", decode_operand)
+        return checked_filter(FieldFilter(path, operator, operand))
     raise InvalidArgument(f"'{where}' must be a fieldFilter, a unaryFilter or a compositeFilter.")
 
 
@@ -188,14 +187,12 @@ def _parse_field(message: JsonObject, name: str) -> FieldPath:
     return field_path(message.child(name, _FIELD).text("fieldPath"))
 
 
-def _parse_value(
-    message: JsonObject, name: str, decode: Callable[[object], Value] = decode_value
-) -> Value:
+def _parse_value(message: JsonObject, name: str, decode: Callable[[object], Value]) -> Value:
     raw = message.get(name)
     return _decode_at({} if raw is None else raw, message.place(name), decode)
 
 
-def _decode_at(raw: object, place: str, decode: Callable[[object], Value] = decode_value) -> Value:
+def _decode_at(raw: object, place: str, decode: Callable[[object], Value]) -> Value:
     try:
         return decode(raw)
     except BadField as error:
@@ -217,7 +214,7 @@ def _parse_cursor(message: JsonObject, name: str) -> Cursor | None:
         return None
     cursor = message.child(name, _CURSOR)
     place = cursor.place("values")
-    values = tuple(_decode_at(raw, place) for raw in cursor.items("values"))
+    values = tuple(_decode_at(raw, place, decode_operand) for raw in cursor.items("values"))
     return Cursor(values, cursor.flag("before"))
 
 
@@ -238,7 +235,7 @@ def _parse_nearest(message: JsonObject) -> FindNearest | None:
     if not message.has("findNearest"):
         return None
     nearest = message.child("findNearest", _NEAREST)
-    vector = _parse_value(nearest, "queryVector")
+    vector = _parse_value(nearest, "queryVector", decode_value)
     if not isinstance(vector, Vector):
         raise InvalidArgument("findNearest.queryVector must be a vector.")
     measure = nearest.enum("distanceMeasure", _MEASURE_NAMES, _MEASURE_NUMBERS)

@@ -8,7 +8,7 @@ WebSocket), names in the message must agree with it; where it is ``None`` the me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from baas.errors import InvalidArgument
@@ -28,6 +28,7 @@ from baas.model.write import (
     WriteKind,
 )
 from baas.wire.checks import (
+    check_query_given,
     check_verified_apart,
     check_written_once,
     checked_name,
@@ -41,7 +42,7 @@ from baas.wire.checks import (
 )
 from baas.wire.json_queries import parse_aggregations, parse_query
 from baas.wire.json_reader import JsonObject
-from baas.wire.json_values import decode_fields_object, decode_value
+from baas.wire.json_values import decode_fields_object, decode_operand, decode_value
 from baas.wire.requests import (
     BatchGetRequest,
     BatchWriteRequest,
@@ -207,32 +208,33 @@ def parse_write_stream_request(
 
 def parse_consistency(raw: object, *, strict: bool = False) -> Consistency:
     """``transaction``, ``newTransaction`` or ``readTime`` of a reading request (other members are not its
-    matter, so unknown ones are never refused at this level)."""
+    matter, so unknown ones are never refused at this level). A new transaction is read-only unless it says
+    that it is not."""
     message = JsonObject(raw, frozenset(_CONSISTENCY), "", strict=False)
     kind = message.one_of(*_CONSISTENCY)
     if kind != "newTransaction":
         return Consistency(message.octets("transaction"), None, message.timestamp("readTime"))
     options = parse_transaction_options(
-        message.get("newTransaction"), strict=strict, where="newTransaction"
+        message.get("newTransaction"), strict=strict, where="newTransaction", read_only=True
     )
     return Consistency(new_transaction=options)
 
 
 def parse_transaction_options(
-    raw: object, *, strict: bool = True, where: str = "options"
+    raw: object, *, strict: bool = True, where: str = "options", read_only: bool = False
 ) -> TransactionOptions:
-    """``TransactionOptions``; absent or empty: read-write."""
+    """``TransactionOptions``; ``read_only`` is what absent or empty ones mean."""
     if raw is None:
-        return TransactionOptions()
+        return TransactionOptions(read_only=read_only)
     message = JsonObject(raw, _OPTIONS, where, strict=strict)
     mode = message.one_of("readOnly", "readWrite")
     if mode == "readOnly":
-        read_only = message.child("readOnly", _READ_ONLY)
-        return TransactionOptions(read_only=True, read_time=read_only.timestamp("readTime"))
+        options = message.child("readOnly", _READ_ONLY)
+        return TransactionOptions(read_only=True, read_time=options.timestamp("readTime"))
     if mode == "readWrite":
         read_write = message.child("readWrite", _READ_WRITE)
         return TransactionOptions(retry_transaction=read_write.octets("retryTransaction"))
-    return TransactionOptions()
+    return TransactionOptions(read_only=read_only)
 
 
 def parse_begin_transaction(
@@ -269,6 +271,7 @@ def parse_batch_get(
 def parse_run_query(raw: object, parent_name: str, *, strict: bool = True) -> RunQueryRequest:
     """A ``RunQueryRequest`` addressed to ``parent_name``."""
     message = JsonObject(raw, _RUN_QUERY, "", strict=strict)
+    check_query_given(message.has("structuredQuery"))
     return RunQueryRequest(
         parse_query(parent_name, message.get("structuredQuery"), strict=strict),
         parse_consistency(raw, strict=strict),
@@ -281,6 +284,7 @@ def parse_run_aggregation_query(
 ) -> RunAggregationRequest:
     """A ``RunAggregationQueryRequest`` addressed to ``parent_name``."""
     message = JsonObject(raw, _RUN_AGGREGATION, "", strict=strict)
+    check_query_given(message.has("structuredAggregationQuery"))
     query, aggregations = parse_aggregations(
         parent_name, message.get("structuredAggregationQuery"), strict=strict
     )
@@ -293,6 +297,7 @@ def parse_partition_query(
 ) -> PartitionQueryRequest:
     """A ``PartitionQueryRequest`` addressed to ``parent_name``."""
     message = JsonObject(raw, _PARTITION_QUERY, "", strict=strict)
+    check_query_given(message.has("structuredQuery"))
     return PartitionQueryRequest(
         parse_query(parent_name, message.get("structuredQuery"), strict=strict),
         checked_partition_count(message.int64("partitionCount") or 0),
@@ -340,6 +345,7 @@ def parse_target(raw: object, database: DatabaseId, *, strict: bool = False) -> 
     names: tuple[DocumentName, ...] = ()
     if kind == "query":
         target = message.child("query", _QUERY_TARGET)
+        check_query_given(target.has("structuredQuery"))
         query = parse_query(
             target.text("parent") or f"{database.name}/documents",
             target.get("structuredQuery"),
@@ -415,19 +421,18 @@ def _parse_transform(message: JsonObject) -> FieldTransform:
         if not message.enum(name, _SERVER_VALUES, {1: "REQUEST_TIME"}):
             raise InvalidArgument(f"Transform of {path[:200]!r}: setToServerValue must be given.")
     elif kind in (TransformKind.APPEND_MISSING, TransformKind.REMOVE_ALL):
-        operand = _decode_elements(message.child(name, _ARRAY), path)
+        elements = {"arrayValue": {"values": message.child(name, _ARRAY).items("values")}}
+        stored = kind is TransformKind.APPEND_MISSING
+        operand = _decode_operand(elements, path, decode_value if stored else decode_operand)
     else:
         operand = _decode_operand(message.get(name), path)
     return checked_transform(path, kind, operand)
 
 
-def _decode_elements(message: JsonObject, path: str) -> list[Value]:
-    value = _decode_operand({"arrayValue": {"values": message.items("values")}}, path)
-    return value if type(value) is list else []
-
-
-def _decode_operand(raw: object, path: str) -> Value:
+def _decode_operand(
+    raw: object, path: str, decode: Callable[[object], Value] = decode_value
+) -> Value:
     try:
-        return decode_value(raw)
+        return decode(raw)
     except BadField as error:
         raise InvalidArgument(f"Transform of {path[:200]!r}: {error.message}") from None

@@ -65,7 +65,9 @@ def write_result_to_json(result: WriteResult) -> dict[str, Any]:
 
 
 def commit_result_to_json(result: CommitResult) -> dict[str, Any]:
-    """A ``CommitResponse``."""
+    """A ``CommitResponse``; empty for a commit of nothing, as Firestore answers it."""
+    if not result.write_results:
+        return {}
     return {
         "writeResults": [write_result_to_json(each) for each in result.write_results],
         "commitTime": format_timestamp(result.commit_time),

@@ -30,7 +30,7 @@ from baas.wire.timestamps import format_timestamp, open_timestamp, parse_timesta
 from baas.wire.value_checks import (
     VECTOR_TYPE,
     BadField,
-    array_in_array,
+    checked_elements,
     checked_geopoint,
     checked_reference,
     map_or_vector,
@@ -70,17 +70,17 @@ def decode_value(raw: object, depth: int = 0) -> Value:
     raise _not_a_value(raw)
 
 
-def decode_operand_list(raw: object) -> Value:
-    """Decode what an operator compares with that takes a list: its elements may be arrays themselves.
+def decode_operand(raw: object, depth: int = 0) -> Value:
+    """Decode what is only compared with, and never stored: arrays in it may hold arrays and vectors.
 
     Raises:
         InvalidArgument: as :func:`decode_value`.
     """
     if type(raw) is dict and len(raw) == 1 and "arrayValue" in raw:
-        elements = _only_member(raw["arrayValue"], "values", "arrayValue")
-        if type(elements) is list:
-            return [decode_value(element, 1) for element in elements]
-    return decode_value(raw)
+        if depth >= MAX_VALUE_DEPTH:
+            raise too_deep()
+        return [decode_operand(each, depth + 1) for each in _elements(raw["arrayValue"])]
+    return decode_value(raw, depth)
 
 
 def decode_fields_object(raw: object, depth: int = 0) -> Fields:
@@ -170,15 +170,16 @@ def _decode_map_value(raw: object, depth: int) -> Value:
 def _decode_array_value(raw: object, depth: int) -> list[Value]:
     if depth > MAX_VALUE_DEPTH:
         raise too_deep()
+    return checked_elements([decode_value(element, depth) for element in _elements(raw)])
+
+
+def _elements(raw: object) -> list[Any]:
     elements = _only_member(raw, "values", "arrayValue")
     if elements is None:
         return []
     if type(elements) is not list:
         raise BadField("arrayValue.values must be an array.")
-    values = [decode_value(element, depth) for element in elements]
-    if any(type(value) is list for value in values):
-        raise array_in_array()
-    return values
+    return elements
 
 
 def _only_member(raw: object, member: str, what: str) -> object:

@@ -20,7 +20,6 @@ from baas.model.query import (
 )
 from baas.model.values import Vector
 from baas.wire.checks import (
-    LIST_OPERATORS,
     check_filter_depth,
     checked_filter,
     checked_up_to,
@@ -35,7 +34,7 @@ from baas.wire.enums import (
     MEASURES,
     UNARY_OPERATORS,
 )
-from baas.wire.proto_values import decode_operand_list, decode_value
+from baas.wire.proto_values import decode_operand, decode_value
 
 
 def decode_query(parent_name: str, message: Any) -> Query:
@@ -91,8 +90,7 @@ def decode_filter(message: Any, depth: int = 1) -> Filter:
         if operator is None:
             raise InvalidArgument("Unknown FieldFilter operator.")
         path = field_path(field.field.field_path)
-        decode = decode_operand_list if operator in LIST_OPERATORS else decode_value
-        return checked_filter(FieldFilter(path, operator, decode(field.value)))
+        return checked_filter(FieldFilter(path, operator, decode_operand(field.value)))
     raise InvalidArgument("A filter must be a field, a unary or a composite filter.")
 
 
@@ -123,7 +121,7 @@ def _decode_order(message: Any) -> Order:
 
 
 def _decode_cursor(message: Any) -> Cursor:
-    return Cursor(tuple(decode_value(value) for value in message.values), message.before)
+    return Cursor(tuple(decode_operand(value) for value in message.values), message.before)
 
 
 def _decode_select(message: Any) -> tuple[FieldPath, ...] | None:

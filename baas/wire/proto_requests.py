@@ -22,6 +22,7 @@ from baas.model.write import (
     WriteKind,
 )
 from baas.wire.checks import (
+    check_query_given,
     check_unnamed,
     check_verified_apart,
     check_written_once,
@@ -35,7 +36,13 @@ from baas.wire.checks import (
     parent_path,
 )
 from baas.wire.proto_queries import decode_aggregations, decode_query
-from baas.wire.proto_values import decode_array, decode_fields, decode_timestamp, decode_value
+from baas.wire.proto_values import (
+    decode_array,
+    decode_fields,
+    decode_operand,
+    decode_timestamp,
+    decode_value,
+)
 from baas.wire.requests import (
     BatchGetRequest,
     BatchWriteRequest,
@@ -196,6 +203,7 @@ def decode_batch_get(message: Any) -> BatchGetRequest:
 
 def decode_run_query(message: Any) -> RunQueryRequest:
     """A ``RunQueryRequest``."""
+    check_query_given(message.HasField("structured_query"))
     return RunQueryRequest(
         decode_query(message.parent, message.structured_query),
         decode_consistency(message),
@@ -205,6 +213,7 @@ def decode_run_query(message: Any) -> RunQueryRequest:
 
 def decode_run_aggregation_query(message: Any) -> RunAggregationRequest:
     """A ``RunAggregationQueryRequest``."""
+    check_query_given(message.HasField("structured_aggregation_query"))
     query, aggregations = decode_aggregations(message.parent, message.structured_aggregation_query)
     consistency = decode_consistency(message)
     return RunAggregationRequest(query, aggregations, consistency, _decode_explain(message))
@@ -240,6 +249,7 @@ def decode_list_collection_ids(message: Any) -> ListCollectionIdsRequest:
 
 def decode_partition_query(message: Any) -> PartitionQueryRequest:
     """A ``PartitionQueryRequest``."""
+    check_query_given(message.HasField("structured_query"))
     return PartitionQueryRequest(
         decode_query(message.parent, message.structured_query),
         checked_partition_count(message.partition_count),
@@ -253,19 +263,21 @@ def decode_partition_query(message: Any) -> PartitionQueryRequest:
 
 
 def decode_consistency(message: Any) -> Consistency:
-    """The ``consistency_selector`` of a reading request."""
+    """The ``consistency_selector`` of a reading request. A new transaction is read-only unless it says that
+    it is not."""
     kind = message.WhichOneof("consistency_selector")
     if kind == "new_transaction":
-        return Consistency(new_transaction=decode_transaction_options(message.new_transaction))
+        options = decode_transaction_options(message.new_transaction, read_only=True)
+        return Consistency(new_transaction=options)
     return Consistency(
         transaction=(message.transaction or None) if kind == "transaction" else None,
         read_time=decode_timestamp(message.read_time) if kind == "read_time" else None,
     )
 
 
-def decode_transaction_options(message: Any) -> TransactionOptions:
-    """``TransactionOptions``; empty: read-write."""
-    mode = message.WhichOneof("mode")
+def decode_transaction_options(message: Any, *, read_only: bool = False) -> TransactionOptions:
+    """``TransactionOptions``; ``read_only`` is what empty ones mean."""
+    mode = message.WhichOneof("mode") or ("read_only" if read_only else "read_write")
     if mode == "read_only":
         return TransactionOptions(read_only=True, read_time=_time(message.read_only, "read_time"))
     return TransactionOptions(retry_transaction=message.read_write.retry_transaction or None)
@@ -310,6 +322,7 @@ def decode_target(message: Any, database: DatabaseId) -> Target:
     query = None
     names: tuple[DocumentName, ...] = ()
     if kind == "query":
+        check_query_given(message.query.HasField("structured_query"))
         parent = message.query.parent or f"{database.name}/documents"
         query = decode_query(parent, message.query.structured_query)
         if query.database != database:
@@ -355,7 +368,11 @@ def _decode_transform(message: Any) -> FieldTransform:
             if message.set_to_server_value != _REQUEST_TIME:
                 raise BadField("setToServerValue must be given.")
         elif kind in (TransformKind.APPEND_MISSING, TransformKind.REMOVE_ALL):
-            operand = decode_array(getattr(message, member))
+            elements = getattr(message, member)
+            stored = kind is TransformKind.APPEND_MISSING
+            operand = (
+                decode_array(elements) if stored else list(map(decode_operand, elements.values))
+            )
         else:
             operand = decode_value(getattr(message, member))
     except BadField as error:

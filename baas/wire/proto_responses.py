@@ -183,7 +183,8 @@ def encode_listen_response(response: ListenResponse) -> Any:
 def _write_commit_result(message: Any, result: CommitResult) -> None:
     for each in result.write_results:
         _write_write_result(message.write_results.add(), each)
-    write_timestamp(message.commit_time, result.commit_time)
+    if result.write_results:
+        write_timestamp(message.commit_time, result.commit_time)
 
 
 def _write_write_result(message: Any, result: WriteResult) -> None:

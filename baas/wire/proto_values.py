@@ -18,7 +18,7 @@ from baas.wire.timestamps import checked_timestamp
 from baas.wire.value_checks import (
     VECTOR_TYPE,
     BadField,
-    array_in_array,
+    checked_elements,
     checked_geopoint,
     checked_reference,
     map_or_vector,
@@ -55,15 +55,17 @@ def decode_value(message: Any, depth: int = 0) -> Value:
     return decoder(message)
 
 
-def decode_operand_list(message: Any) -> Value:
-    """Decode what an operator compares with that takes a list: its elements may be arrays themselves.
+def decode_operand(message: Any, depth: int = 0) -> Value:
+    """Decode what is only compared with, and never stored: arrays in it may hold arrays and vectors.
 
     Raises:
         InvalidArgument: as :func:`decode_value`.
     """
     if message.WhichOneof("value_type") == "array_value":
-        return [decode_value(each, 1) for each in message.array_value.values]
-    return decode_value(message)
+        if depth >= MAX_VALUE_DEPTH:
+            raise too_deep()
+        return [decode_operand(each, depth + 1) for each in message.array_value.values]
+    return decode_value(message, depth)
 
 
 def decode_fields(fields: Mapping[str, Any], depth: int = 0) -> Fields:
@@ -86,12 +88,9 @@ def decode_array(message: Any, depth: int = 1) -> list[Value]:
     """Decode and check an ``ArrayValue``.
 
     Raises:
-        InvalidArgument: as :func:`decode_value`, and for an array directly within it.
+        InvalidArgument: as :func:`decode_value`, and for an array or a vector directly within it.
     """
-    values = [decode_value(each, depth) for each in message.values]
-    if any(type(value) is list for value in values):
-        raise array_in_array()
-    return values
+    return checked_elements([decode_value(each, depth) for each in message.values])
 
 
 def decode_timestamp(message: Any) -> Timestamp:

@@ -93,6 +93,18 @@ def too_deep() -> BadField:
     )
 
 
-def array_in_array() -> BadField:
-    """The error for an array that is directly an element of an array."""
-    return BadField("an array cannot directly contain an array: wrap the inner one in a map.")
+def checked_elements(values: list[Value]) -> list[Value]:
+    """The elements of an array that can be stored.
+
+    Raises:
+        InvalidArgument: one is itself an array, or a vector.
+    """
+    for value in values:
+        kind = type(value)
+        if kind is list:
+            raise BadField(
+                "an array cannot directly contain an array: wrap the inner one in a map."
+            )
+        if kind is Vector:
+            raise BadField("an array cannot directly contain a vector: wrap it in a map.")
+    return values

@@ -10,7 +10,7 @@ import pytest
 from baas.access.principal import OWNER, Principal
 from baas.db.sqlite import SqliteDatabase
 from baas.documents.service import DocumentStore
-from baas.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from baas.errors import InvalidArgument, PermissionDenied
 from baas.model.paths import DatabaseId
 from baas.model.query import Direction, Query, TransactionOptions
 from baas.model.values import Timestamp
@@ -76,9 +76,9 @@ async def test_a_read_time_before_what_is_kept_is_refused(database: SqliteDataba
     clock[0] += 2 * 3_600 * 1_000_000
     await commit(store, put("c/a", {"n": 3}))
     assert await store.retention.prune() == 2
-    with pytest.raises(FailedPrecondition, match="too old"):
+    with pytest.raises(InvalidArgument, match="too old"):
         await store.get(name("c/a"), OWNER, consistency=at(old))
-    with pytest.raises(FailedPrecondition, match="too old"):
+    with pytest.raises(InvalidArgument, match="too old"):
         await store.begin(DATABASE, TransactionOptions(read_only=True, read_time=old), OWNER)
     changes = await store.read_at_version(DATABASE, lambda reader: reader.changes_since(old))
     assert changes is None

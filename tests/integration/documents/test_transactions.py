@@ -160,12 +160,30 @@ async def test_a_finished_transaction_has_expired(store: DocumentStore) -> None:
         await commit(store, put("c/a"), transaction=transaction)
 
 
-async def test_rollback_ends_it_and_an_unknown_one_is_no_error(store: DocumentStore) -> None:
+async def test_rollback_ends_it_and_one_that_is_over_is_no_error(store: DocumentStore) -> None:
     transaction = await begin(store)
     await store.rollback(DATABASE, transaction, OWNER)
-    await store.rollback(DATABASE, b"unknown", OWNER)
+    await store.rollback(DATABASE, transaction, OWNER)
     with pytest.raises(InvalidArgument):
         await store.get(name("c/a"), OWNER, consistency=within(transaction))
+
+
+@pytest.mark.parametrize("unknown", [b"", b"unknown", b"x" + bytes(17), b"t" + bytes(18)])
+async def test_what_is_no_id_of_a_transaction_is_refused(
+    store: DocumentStore, unknown: bytes
+) -> None:
+    with pytest.raises(InvalidArgument, match="Invalid transaction"):
+        await store.rollback(DATABASE, unknown, OWNER)
+    with pytest.raises(InvalidArgument, match="Invalid transaction"):
+        await begin(store, retry_transaction=unknown)
+
+
+async def test_a_write_in_a_read_only_transaction_ends_it(store: DocumentStore) -> None:
+    transaction = await begin(store, read_only=True)
+    with pytest.raises(InvalidArgument, match="read-only"):
+        await commit(store, put("c/a"), transaction=transaction)
+    with pytest.raises(InvalidArgument, match="no longer valid"):
+        await commit(store, transaction=transaction)
 
 
 async def test_a_transaction_belongs_to_its_caller(store: DocumentStore, user: Principal) -> None:

@@ -122,10 +122,14 @@ class TestDeletesAndVerifies:
     def test_deleting_what_is_missing_succeeds_without_effect(self) -> None:
         assert not apply(None, Write(WriteKind.DELETE, NAME)).changed
 
-    def test_a_verify_changes_nothing(self) -> None:
+    def test_a_verify_changes_nothing_and_tells_when_the_document_was_updated(self) -> None:
         applied = apply({"a": 1}, Write(WriteKind.VERIFY, NAME))
         assert applied.after == stored({"a": 1})
-        assert (applied.result.update_time, applied.changed) == (None, False)
+        assert (applied.result.update_time, applied.changed) == (BEFORE, False)
+
+    def test_a_verify_of_a_missing_document_tells_the_time_of_the_commit(self) -> None:
+        applied = apply(None, Write(WriteKind.VERIFY, NAME))
+        assert (applied.after, applied.result.update_time, applied.changed) == (None, NOW, False)
 
 
 class TestPreconditions:
@@ -254,7 +258,7 @@ class TestTransforms:
 class TestLimits:
     def test_a_document_over_one_mebibyte_is_refused(self) -> None:
         with pytest.raises(InvalidArgument, match="exceeds the maximum allowed size"):
-            apply(None, update({"a": "x" * 1_048_576}))
+            apply(None, update({"a": "x" * 600_000, "b": "x" * 600_000}))
 
     def test_values_may_be_twenty_levels_deep_and_no_deeper(self) -> None:
         def nested(levels: int) -> Value:

@@ -143,7 +143,7 @@ def values(max_leaves: int = 8) -> st.SearchStrategy[Value]:
     """Any value that a document may hold: no array directly within an array."""
 
     def containers(inner: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
-        elements = inner.filter(lambda value: type(value) is not list)
+        elements = inner.filter(lambda value: type(value) not in (list, Vector))
         return st.lists(elements, max_size=3) | st.dictionaries(field_names(), inner, max_size=3)
 
     return st.recursive(scalars(), containers, max_leaves=max_leaves)

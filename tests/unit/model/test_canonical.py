@@ -200,7 +200,6 @@ class TestRest:
         [
             (replace(QUERY, limit=-1), "limit is negative"),
             (replace(QUERY, offset=-1), "offset is negative"),
-            (replace(QUERY, collection_id=""), "allDescendants"),
             (replace(QUERY, parent=("c",)), "parent"),
             (replace(QUERY, start_at=Cursor((1,), True)), "too many values"),
             (

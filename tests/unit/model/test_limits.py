@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from baas.errors import InvalidArgument
@@ -43,10 +45,43 @@ def test_values_count(value: Value, size: int) -> None:
 
 def test_a_document_may_have_exactly_one_mebibyte() -> None:
     name = DocumentName(DATABASE, ("c", "d"))
-    room = 1_048_576 - document_size(name, {"a": ""})
-    check_document(name, {"a": "x" * room})
+    half = "x" * 500_000
+    room = 1_048_576 - document_size(name, {"a": half, "b": ""})
+    check_document(name, {"a": half, "b": "x" * room})
     with pytest.raises(InvalidArgument, match="exceeds the maximum allowed size"):
-        check_document(name, {"a": "x" * (room + 1)})
+        check_document(name, {"a": half, "b": "x" * (room + 1)})
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda value: value,
+        lambda value: [1, value],
+        lambda value: {"long": value},
+        lambda value: [{"long": value}],
+    ],
+)
+@pytest.mark.parametrize("unit", ["x", "é", b"\x00"])
+def test_one_value_may_have_1048487_bytes_wherever_it_lies(
+    wrapped: Callable[[Value], Value], unit: str | bytes
+) -> None:
+    name = DocumentName(DATABASE, ("c", "d"))
+    size = len(unit.encode() if isinstance(unit, str) else unit)
+    most = 1_048_487 // size
+    check_document(name, {"long": wrapped(unit * most)})
+    with pytest.raises(InvalidArgument, match=r'property "long" is longer than 1048487 bytes'):
+        check_document(name, {"long": wrapped(unit * (most + 1))})
+
+
+@pytest.mark.parametrize("outer", ["-" * 749, "é" * 374 + "e"])
+@pytest.mark.parametrize("wrapped", [lambda value: value, lambda value: [value]])
+def test_the_path_of_a_nested_field_may_have_1500_bytes(
+    wrapped: Callable[[Value], Value], outer: str
+) -> None:
+    name = DocumentName(DATABASE, ("c", "d"))
+    check_document(name, {outer: wrapped({"i" * 750: 1})})
+    with pytest.raises(InvalidArgument, match="invalid nested entity"):
+        check_document(name, {outer: wrapped({"i" * 751: 1})})
 
 
 @pytest.mark.parametrize("name", ["a", "_", "__", "___", "__a", "a__", "é" * 750, "a.b", "0"])
