@@ -204,7 +204,7 @@ class Settings(BaseModel):
         40 * MIB,
         ge=MIB,
         description="Largest body of a REST or WebChannel request, uploads apart. The API's own limit "
-        "of 10 MiB is checked inside, with its documented error.",
+        "of 11 MiB a REST request is checked inside, with its documented error.",
     )
     max_connections: int = Field(20_000, ge=1, description="Open connections at most.")
     max_upload_bytes: int = Field(

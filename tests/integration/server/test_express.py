@@ -114,7 +114,7 @@ def test_serves_on_after_a_client_that_went_away_in_its_body(
 
 
 def test_refuses_a_body_over_the_limit_and_goes_on(wire: Wire) -> None:
-    wire.send(request("POST", POSTS, body=b" " * (10 * 1024 * 1024 + 1)))
+    wire.send(request("POST", POSTS, body=b" " * (11 * 1024 * 1024 + 1)))
     status, _, body = wire.answer()
     assert status == 400
     assert json.loads(body)["error"]["status"] == "INVALID_ARGUMENT"
