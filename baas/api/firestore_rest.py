@@ -31,7 +31,7 @@ from baas.wire.checks import check_unnamed
 from baas.wire.requests import Mask
 
 API_LIMIT = 11 * 1024 * 1024
-"""Bytes of one request. The documented limit is 10 MiB; hosted Firestore was recorded to take this much as JSON."""
+"""Bytes of one request: hosted Firestore was recorded to take this much JSON; documented are 10 MiB."""
 _PROJECTS = b"/v1/projects/"
 MAX_QUERY_STRING = 64 * 1024
 
