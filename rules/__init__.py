@@ -33,7 +33,7 @@ from rules.request import (
     Resource,
 )
 from rules.ruleset import Ruleset
-from rules.types import Duration, LatLng, MapDiff, Path, Set, Timestamp, Value
+from rules.types import Duration, LatLng, LazyMap, MapDiff, Path, Set, Timestamp, Value
 
 __all__ = [
     "FIRESTORE",
@@ -49,6 +49,7 @@ __all__ = [
     "Filter",
     "Issue",
     "LatLng",
+    "LazyMap",
     "ListRequest",
     "LookupBudget",
     "LookupNeeded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rules import tree
@@ -11,7 +12,7 @@ from rules.builtins.methods import matches
 from rules.errors import EvaluationError, EvaluationLimitError, UnprovableError
 from rules.regex import InvalidPattern, Pattern
 from rules.runtime import LIMIT_MESSAGE, Compiled, Runtime, Thunk
-from rules.types import Abstract, Path, Value, type_name
+from rules.types import Abstract, DocumentMap, LazyMap, Path, Value, type_name
 from rules.types.equality import equal
 from rules.types.limits import MAX_SEGMENTS
 
@@ -21,15 +22,18 @@ def undefined(rt: Runtime) -> Value:
 
 
 class CompiledFunction:
-    """A user's function, compiled in the scope where it was declared."""
+    """A user's function, compiled in the scope where it was declared.
 
-    __slots__ = ("body", "cost", "lets", "parameters")
+    `most`: what its body and variables cost at the most. `cheap_lets`: none of them calls anything.
+    """
+
+    __slots__ = ("body", "cheap_lets", "lets", "most")
 
     def __init__(self) -> None:
-        self.parameters = 0
-        self.lets: tuple[tuple[Compiled, int], ...] = ()
+        self.lets: tuple[Compiled, ...] = ()
+        self.cheap_lets = True
         self.body: Compiled = undefined
-        self.cost = 0
+        self.most = 0
 
 
 def traced(node: tree.Expr, run: Compiled) -> Compiled:
@@ -72,6 +76,8 @@ def unknown_function(name: str) -> Compiled:
 
 
 def charged(run: Compiled, cost: int) -> Compiled:
+    """What may be skipped, counted where it is entered."""
+
     def charged(rt: Runtime) -> Value:
         rt.left -= cost
         if rt.left < 0:
@@ -106,72 +112,78 @@ def request_member(name: str) -> Compiled:
 
 
 def member_of(receiver: Compiled, name: str) -> Compiled:
+    if name == "data":
+        return data_of(receiver)
+
     def read(rt: Runtime) -> Value:
         value = receiver(rt)
-        if type(value) is dict and name in value:
-            return value[name]
+        kind = type(value)
+        if kind is dict or kind is LazyMap:
+            try:
+                return value[name]
+            except KeyError:
+                raise EvaluationError(f"Property {name} is undefined on object.") from None
         return member(value, name)
 
     return read
 
 
-def chain(first: Compiled, rest: tuple[tuple[Compiled, int], ...], ends: bool) -> Compiled:
+def data_of(receiver: Compiled) -> Compiled:
+    """`….data`, which is mostly asked of a document."""
+
+    def read(rt: Runtime) -> Value:
+        value = receiver(rt)
+        return value.data if type(value) is DocumentMap else member(value, "data")
+
+    return read
+
+
+def chain(operands: tuple[Compiled, ...], ends: bool) -> Compiled:
     """`&&` (ends on false) and `||` (ends on true), left to right.
 
     An error waits whether a later operand ends it all the same.
     """
-    if len(rest) == 1:
-        return pair(first, rest[0][0], rest[0][1], ends)
-
-    def run(rt: Runtime) -> Value:
-        pending: EvaluationError | None = None
-        operand = first
-        at = -1
-        while True:
-            try:
-                value = operand(rt)
-                if value is ends:
-                    return ends
-                if value is not (not ends):
-                    raise not_bool(value)
-            except EvaluationError as error:
-                pending = pending or error
-            at += 1
-            if at == len(rest):
-                break
-            operand, cost = rest[at]
-            rt.left -= cost
-            if rt.left < 0:
-                raise EvaluationLimitError(LIMIT_MESSAGE)
-        if pending is not None:
-            raise pending
-        return not ends
-
-    return run
-
-
-def pair(first: Compiled, second: Compiled, cost: int, ends: bool) -> Compiled:
-    """A chain of two, by far the most frequent, without the loop."""
+    if len(operands) == 2:
+        return pair(*operands, ends)
     goes_on = not ends
 
     def run(rt: Runtime) -> Value:
         pending: EvaluationError | None = None
-        try:
-            value = first(rt)
+        for operand in operands:
+            try:
+                value = operand(rt)
+            except EvaluationError as error:
+                pending = pending or error
+                continue
             if value is ends:
                 return ends
             if value is not goes_on:
-                pending = not_bool(value)
+                pending = pending or not_bool(value)
+        if pending is not None:
+            raise pending
+        return goes_on
+
+    return run
+
+
+def pair(first: Compiled, second: Compiled, ends: bool) -> Compiled:
+    """A chain of two, by far the most frequent, without the loop."""
+    goes_on = not ends
+
+    def run(rt: Runtime) -> Value:
+        try:
+            value = first(rt)
         except EvaluationError as error:
             pending = error
-        rt.left -= cost
-        if rt.left < 0:
-            raise EvaluationLimitError(LIMIT_MESSAGE)
-        if pending is None:
-            value = second(rt)
-            if value is True or value is False:
-                return value
-            raise not_bool(value)
+        else:
+            if value is goes_on:
+                value = second(rt)
+                if value is True or value is False:
+                    return value
+                raise not_bool(value)
+            if value is ends:
+                return ends
+            pending = not_bool(value)
         try:
             if second(rt) is ends:
                 return ends
@@ -236,9 +248,10 @@ def membership(item: Compiled, holder: Compiled) -> Compiled:
     return run
 
 
-def type_test(operand: Compiled, name: str) -> Compiled:
-    def run(rt: Runtime) -> Value:
-        value = operand(rt)
+def type_test(name: str) -> Callable[[Value], bool]:
+    """`is name` of a value."""
+
+    def test(value: Value) -> bool:
         if type(value) is Abstract:
             return value.is_type(name)
         actual = type_name(value)
@@ -247,7 +260,7 @@ def type_test(operand: Compiled, name: str) -> Compiled:
         # `is set` is false even for a set (measured on the official emulator).
         return actual == name and name != "set"
 
-    return run
+    return test
 
 
 def path_of(parts: tuple[str | Compiled, ...]) -> Compiled:
@@ -295,29 +308,47 @@ def document_lookup(label: str, args: tuple[Compiled, ...]) -> Compiled:
     return run
 
 
-def plain_call(function: CompiledFunction) -> Compiled:
-    """Without arguments and lets nothing needs a frame: the body reads captures and globals only."""
+def lazy_call(
+    function: CompiledFunction, args: tuple[Compiled, ...], lets: tuple[Compiled, ...]
+) -> Compiled:
+    """A call whose arguments and variables are evaluated when first read."""
 
     def run(rt: Runtime) -> Value:
-        rt.left -= function.cost
-        if rt.left < 0:
-            raise EvaluationLimitError(LIMIT_MESSAGE)
-        return function.body(rt)
+        caller = rt.locals
+        frame: list[Any] = [Thunk(arg, caller) for arg in args]
+        for let in lets:
+            frame.append(Thunk(let, frame))
+        rt.locals = frame
+        try:
+            return function.body(rt)
+        finally:
+            rt.locals = caller
 
     return run
 
 
-def framed_call(function: CompiledFunction, args: tuple[tuple[Compiled, int], ...]) -> Compiled:
+def eager_call(
+    function: CompiledFunction, args: tuple[Compiled, ...], lets: tuple[Compiled, ...]
+) -> Compiled:
+    """A call whose arguments and variables are so cheap that all are evaluated beforehand.
+
+    One that has no value is left to be evaluated where it is read: only there is its error one.
+    """
+
     def run(rt: Runtime) -> Value:
-        rt.left -= function.cost
-        if rt.left < 0:
-            raise EvaluationLimitError(LIMIT_MESSAGE)
         caller = rt.locals
-        frame: list[Any] = [Thunk(code, cost, caller) for code, cost in args]
-        for code, cost in function.lets:
-            frame.append(Thunk(code, cost, frame))
+        frame: list[Any]
+        try:
+            frame = [arg(rt) for arg in args]
+        except EvaluationError:
+            frame = [Thunk(arg, caller) for arg in args]
         rt.locals = frame
         try:
+            for let in lets:
+                try:
+                    frame.append(let(rt))
+                except EvaluationError:
+                    frame.append(Thunk(let, frame))
             return function.body(rt)
         finally:
             rt.locals = caller

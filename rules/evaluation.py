@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rules import tree
 from rules.checker import METHODS
 from rules.closures import not_bool
-from rules.compiler import ExpressionCompiler, FunctionTable
+from rules.compiler import ExpressionCompiler, FunctionTable, Mode
 from rules.coverage import Coverage
 from rules.decision import Decision, Outcome, Reason
 from rules.dependencies import DependencyFinder
@@ -26,7 +26,7 @@ from rules.lookups import (
 from rules.matching import PathIndex
 from rules.request import STORAGE, Auth, ListRequest, Lookups, Request, Resource
 from rules.ruleset import Ruleset
-from rules.runtime import LIMIT_MESSAGE, Compiled, Runtime, Tracer
+from rules.runtime import MAX_EXPRESSIONS, Compiled, Runtime, Tracer
 from rules.scopes import Program
 from rules.source import Source
 from rules.types import Value
@@ -37,54 +37,63 @@ _TOO_DEEP = "The rules call too deeply for this request."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """One `allow`. `run` None: always. `cost`: of entering the condition."""
+    """One `allow`. `run` None: always. `most`: the expressions that it can evaluate."""
 
     allow: tree.Allow
     run: Compiled | None
-    cost: int
+    most: int
     order: int
     uses: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The statements of one match block that name one method, and what they read together."""
+class Group:
+    """The statements of one match block that name one method, and what they read and cost together."""
 
     statements: tuple[Statement, ...]
     uses: frozenset[str]
+    most: int
 
 
-class _Code:
-    """The closures of a program, plain or instrumented, indexed by service, method and path."""
+class Code:
+    """The closures of a program, indexed by service, method and path."""
 
-    def __init__(self, program: Program, instrument: bool) -> None:
-        self.indexes: dict[tuple[str, str], PathIndex[_Group]] = {}
+    def __init__(self, program: Program, mode: Mode) -> None:
+        self.indexes: dict[tuple[str, str], PathIndex[Group]] = {}
         self._version = program.file.version
-        functions = FunctionTable(instrument)
+        functions = FunctionTable(mode)
         finder = DependencyFinder()
         for block in program.blocks:
             made: dict[str, list[Statement]] = {}
             for allow in block.match.allows:
                 statement = self._statement(
                     allow,
-                    ExpressionCompiler(block.scope, functions, {}, instrument),
+                    ExpressionCompiler(block.scope, functions, {}, mode),
                     finder.of_condition(allow.condition, block.scope),
                 )
                 for method in _expanded(allow.methods):
                     made.setdefault(method, []).append(statement)
             for method, statements in made.items():
                 uses = frozenset().union(*(one.uses for one in statements))
-                self._index(block.service, method).add(block.path, _Group(tuple(statements), uses))
+                group = Group(tuple(statements), uses, sum(one.most for one in statements))
+                self._index(block.service, method).add(block.path, group)
 
     def _statement(
         self, allow: tree.Allow, compiler: ExpressionCompiler, uses: frozenset[str]
     ) -> Statement:
         if allow.condition is None:
             return Statement(allow, None, 0, allow.span.start, uses)
-        run, cost = compiler.compile(allow.condition)
-        return Statement(allow, run, cost, allow.span.start, uses)
+        run, most = compiler.skippable(allow.condition)
+        return Statement(allow, run, most, allow.span.start, uses)
 
-    def _index(self, service: str, method: str) -> PathIndex[_Group]:
+    def find(
+        self, service: str, method: str, root: tuple[str, ...], path: Sequence[str | None]
+    ) -> Sequence[tuple[Group, tuple[Value, ...]]]:
+        """The blocks that match a path, each with its captures."""
+        index = self.indexes.get((service, method))
+        return index.find_below(root, path) if index else ()
+
+    def _index(self, service: str, method: str) -> PathIndex[Group]:
         return self.indexes.setdefault((service, method), PathIndex(self._version))
 
 
@@ -95,18 +104,23 @@ def _expanded(methods: Iterable[str]) -> list[str]:
 
 
 class Candidates:
-    """The statements that apply to a request, in source order, each with its captures."""
+    """The statements that apply to a request, in source order, each with its captures.
 
-    __slots__ = ("runs", "uses")
+    `most`: the expressions that all of them together can evaluate.
+    """
 
-    def __init__(self, found: Sequence[tuple[_Group, tuple[Value, ...]]]) -> None:
+    __slots__ = ("most", "runs", "uses")
+
+    def __init__(self, found: Sequence[tuple[Group, tuple[Value, ...]]]) -> None:
         # Statements in a row that share their captures: one run per match block, mostly just one.
         self.runs: list[tuple[tuple[Statement, ...], tuple[Value, ...]]]
         if len(found) == 1:
             group, captures = found[0]
             self.runs = [(group.statements, captures)]
             self.uses = group.uses
+            self.most = group.most
             return
+        self.most = sum(group.most for group, _ in found)
         singles = [((one,), captures) for group, captures in found for one in group.statements]
         singles.sort(key=_source_order)
         self.runs = [*singles]
@@ -125,6 +139,7 @@ class Candidates:
         singles.sort(key=_source_order)
         merged.runs = [*singles]
         merged.uses = _NOTHING.union(*(candidates.uses for candidates in everything))
+        merged.most = sum(candidates.most for candidates in everything)
         return merged
 
     def statements(self) -> list[Statement]:
@@ -146,10 +161,9 @@ class MatchRuleset(Ruleset):
     def __init__(self, source: Source, issues: tuple[Issue, ...], program: Program) -> None:
         super().__init__(source, issues)
         self._program = program
-        self._code = _Code(program, instrument=False)
-        self._bodies = _function_bodies(program)
-        # Compiled when first explained. Two threads may both do it; either result serves.
-        self._traced: _Code | None = None
+        # The others are compiled when first needed. Two threads may both do it; either result serves.
+        self._code = {Mode.QUICK: Code(program, Mode.QUICK)}
+        self._bodies: Mapping[tree.Call, tree.Expr] | None = None
 
     @property
     def version(self) -> int:
@@ -173,12 +187,22 @@ class MatchRuleset(Ruleset):
             found += [a.condition for a in block.match.allows if a.condition is not None]
         return sorted(found, key=lambda node: node.span.start)
 
-    def code(self, traced: bool) -> _Code:
-        if not traced:
-            return self._code
-        if self._traced is None:
-            self._traced = _Code(self._program, instrument=True)
-        return self._traced
+    def candidates(
+        self, find: Callable[[Code], Sequence[tuple[Group, tuple[Value, ...]]]], traced: bool
+    ) -> Candidates:
+        """The statements that apply, found by `find`, in code that does as much as it must."""
+        if traced:
+            return Candidates(find(self._code_of(Mode.TRACED)))
+        quick = Candidates(find(self._code[Mode.QUICK]))
+        if quick.most <= MAX_EXPRESSIONS:
+            return quick
+        return Candidates(find(self._code_of(Mode.COUNTED)))
+
+    def _code_of(self, mode: Mode) -> Code:
+        code = self._code.get(mode)
+        if code is None:
+            code = self._code[mode] = Code(self._program, mode)
+        return code
 
     def evaluate(
         self,
@@ -208,12 +232,6 @@ class MatchRuleset(Ruleset):
         prover = Prover(self, query)
         return decide(self, prover, "list", session, coverage)
 
-    def candidates(
-        self, service: str, method: str, database: str, path: Sequence[str | None], traced: bool
-    ) -> Candidates:
-        index = self.code(traced).indexes.get((service, method))
-        return Candidates(index.find_below(root_path(service, database), path) if index else ())
-
     def reasons(self, judge: Judge, method: str, recorder: Recorder) -> tuple[Reason, ...]:
         return tuple(self._reasons(judge.candidates.statements(), method, recorder))
 
@@ -221,6 +239,9 @@ class MatchRuleset(Ruleset):
         self, statements: Sequence[Statement], method: str, recorder: Recorder
     ) -> Iterable[Reason]:
         seen: set[Statement] = set()
+        if self._bodies is None:
+            self._bodies = _function_bodies(self._program)
+        bodies = self._bodies
         for statement in statements:
             condition = statement.allow.condition
             ran = condition is None or recorder.ran(condition)
@@ -239,7 +260,7 @@ class MatchRuleset(Ruleset):
                 statement.allow.span,
                 condition,
                 recorder,
-                self._bodies,
+                bodies,
                 outcome,
                 message,
             )
@@ -272,8 +293,10 @@ class _Evaluation:
 
     def judge(self, tracer: Tracer | None, session: LookupSession) -> Judge:
         request = self._request
+        root = root_path(request.service, request.database)
         candidates = self._ruleset.candidates(
-            request.service, request.method, request.database, request.path, tracer is not None
+            lambda code: code.find(request.service, request.method, root, request.path),
+            tracer is not None,
         )
         allowed, problem = run_statements(candidates, runtime_for(request, session, tracer))
         return Judge(allowed, problem, candidates)
@@ -323,9 +346,6 @@ def run_statements(candidates: Candidates, runtime: Runtime) -> tuple[bool, str 
                 run = statement.run
                 if run is None:
                     return True, None
-                runtime.left -= statement.cost
-                if runtime.left < 0:
-                    return False, LIMIT_MESSAGE
                 try:
                     if run(runtime) is True:
                         return True, None

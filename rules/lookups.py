@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rules.errors import EvaluationError
 from rules.request import FIRESTORE, STORAGE, Lookups, Resource
-from rules.types import Path, Value
+from rules.types import DocumentMap, Path, Value
 
 SINGLE_LIMIT = 10
 MULTI_LIMIT = 20
@@ -195,8 +195,4 @@ class _Recorded:
 
 def document_value(resource: Resource, database: str) -> Mapping[str, Value]:
     """A document as rules see it."""
-    return {
-        "data": resource.data,
-        "id": resource.id,
-        "__name__": Path.of_document(database, resource.path),
-    }
+    return DocumentMap(resource.data, database, resource.path)

@@ -24,7 +24,7 @@ from rules.runtime import Runtime, Tracer
 from rules.types import Abstract, Bound, LatLng, PartialMap, Path, Value, is_list, is_map, type_name
 
 if TYPE_CHECKING:
-    from rules.evaluation import MatchRuleset
+    from rules.evaluation import Code, Group, MatchRuleset
     from rules.lookups import LookupSession
 
 NAME = "__name__"
@@ -69,10 +69,11 @@ class Prover:
     ) -> Judge:
         """A document that the query names: judged as it is, like a get but by the method list."""
         query = self._query
+        root = root_path(query.service, query.database)
         candidates = self._ruleset.candidates(
-            query.service, "list", query.database, path, tracer is not None
+            lambda code: code.find(query.service, "list", root, path), tracer is not None
         )
-        name = (*root_path(query.service, query.database), *path)
+        name = (*root, *path)
         stored = resource_value(session.read_pinned(path), query.service, query.database)
         runtime = Runtime(self._request, name, stored, session, tracer)
         allowed, problem = run_statements(candidates, runtime)
@@ -81,24 +82,24 @@ class Prover:
     def _judge_open(
         self, part: Conjunction, session: LookupSession, tracer: Tracer | None
     ) -> Judge:
-        candidates = self._open_candidates(tracer is not None)
+        candidates = self._ruleset.candidates(self._open_blocks, tracer is not None)
         document = abstract_document(part.filters, self._query.order_by)
         runtime = Runtime(self._request, _OPEN_PATH, document, session, tracer)
         allowed, problem = run_statements(candidates, runtime)
         return Judge(allowed, problem, candidates)
 
-    def _open_candidates(self, traced: bool) -> Candidates:
-        """Statements that apply to every document the query could return."""
+    def _open_blocks(self, code: Code) -> Sequence[tuple[Group, tuple[Value, ...]]]:
+        """Blocks that apply to every document the query could return."""
         query = self._query
-        index = self._ruleset.code(traced).indexes.get((query.service, "list"))
+        index = code.indexes.get((query.service, "list"))
         if index is None:
-            return Candidates(())
+            return ()
         root = root_path(query.service, query.database)
         if query.all_descendants:
-            return Candidates(index.find_in_group([*root, *query.parent], query.collection))
+            return index.find_in_group([*root, *query.parent], query.collection)
         if query.collection is None:
-            return Candidates(())
-        return Candidates(index.find_below(root, (*query.parent, query.collection, None)))
+            return ()
+        return index.find_below(root, (*query.parent, query.collection, None))
 
 
 def _merged(tried: Sequence[Candidates]) -> Candidates:

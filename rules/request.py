@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from rules.types import Timestamp, Value
 
@@ -31,8 +31,7 @@ class Auth:
         object.__setattr__(self, "value", {"uid": self.uid, "token": self.token})
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """A document, or a stored object's metadata.
 
     Firestore: `data` are the fields, `path` the segments below `documents`. Storage: `data` is the flat
@@ -47,8 +46,7 @@ class Resource:
         return self.path[-1] if self.path else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One document read or written, or one storage operation.
 
     `database` is the database id (storage: the bucket); `path` the segments below `documents` (storage: of
@@ -90,8 +88,7 @@ class Or:
 Filter = FieldFilter | And | Or
 
 
-@dataclass(frozen=True, slots=True)
-class ListRequest:
+class ListRequest(NamedTuple):
     """A query, listen, count or aggregation, to be proven from its own constraints.
 
     `parent`: segments of the parent document below `documents`, empty at the root. `all_descendants`: a

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from rules.errors import EvaluationError, EvaluationLimitError
+from rules.errors import EvaluationError
 from rules.types import Abstract, Path, Value
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ LIMIT_MESSAGE = (
 )
 
 Compiled = Callable[["Runtime"], Any]
+
+
+class Code(NamedTuple):
+    """A compiled expression. `cost`: the expressions that entering it evaluates; what may be skipped is
+    counted where it is entered. `most`: all that it can evaluate.
+    """
+
+    run: Compiled
+    cost: int
+    most: int
 
 
 class Tracer(Protocol):
@@ -70,20 +80,16 @@ class Runtime:
 class Thunk:
     """An argument or `let` that is evaluated when first read, once, where it was written."""
 
-    __slots__ = ("cost", "error", "frame", "run")
+    __slots__ = ("error", "frame", "run")
 
-    def __init__(self, run: Compiled, cost: int, frame: list[Any]) -> None:
+    def __init__(self, run: Compiled, frame: list[Any]) -> None:
         self.run = run
-        self.cost = cost
         self.frame = frame
         self.error: EvaluationError | None = None
 
     def force(self, rt: Runtime) -> Value:
         if self.error is not None:
             raise self.error
-        rt.left -= self.cost
-        if rt.left < 0:
-            raise EvaluationLimitError(LIMIT_MESSAGE)
         saved, rt.locals = rt.locals, self.frame
         try:
             return self.run(rt)

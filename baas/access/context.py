@@ -6,17 +6,17 @@ fields no rule asks for is never even decoded. Source: ``rules`` §2 "Stored val
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import rules
-from baas.access.principal import Principal, PrincipalKind
+from baas.access.principal import Principal
 from baas.model.document import Document
 from baas.model.paths import DOCUMENT_ID, format_field_path
 from baas.model.query import CompositeFilter, Direction, Filter, Query
 from baas.model.values import GeoPoint, Reference, Timestamp, Vector
 
-_PLAIN = (bool, int, float, str, bytes, type(None))
+_PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 
 
 def to_rules(value: Any) -> Any:
@@ -25,7 +25,7 @@ def to_rules(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if kind is dict:
-        return LazyMap(value)
+        return lazy_map(value)
     if kind is list:
         return [to_rules(item) for item in value]
     if kind is Timestamp:
@@ -39,65 +39,26 @@ def to_rules(value: Any) -> Any:
     raise TypeError(f"not a stored value: {kind.__name__}")
 
 
+def lazy_map(fields: Mapping[str, Any]) -> rules.LazyMap:
+    """A map whose values are converted when a rule asks for them."""
+    return rules.LazyMap(lambda: fields, to_rules)
+
+
 def reference_path(reference: Reference) -> Any:
     """A reference is a path ``/databases/D/documents/…`` (its project is not part of it)."""
     return rules.Path(tuple(reference.name.split("/")[2:]))
 
 
-class LazyMap(Mapping[str, Any]):
-    """A map whose values are converted when they are asked for."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
-
-    def __getitem__(self, key: str) -> Any:
-        return to_rules(self._fields[key])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._fields
-
-
-class DocumentData(Mapping[str, Any]):
-    """A document's data, decoded when it is first looked into."""
-
-    __slots__ = ("_document",)
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-
-    def __getitem__(self, key: str) -> Any:
-        return to_rules(self._document.fields[key])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._document.fields)
-
-    def __len__(self) -> int:
-        return len(self._document.fields)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._document.fields
-
-
 def resource_of(document: Document | None) -> rules.Resource | None:
-    """A document as ``resource``."""
+    """A document as ``resource``, decoded when a rule first looks into it."""
     if document is None:
         return None
-    return rules.Resource(data=DocumentData(document), path=document.name.segments)
+    return rules.Resource(rules.LazyMap(lambda: document.fields, to_rules), document.name.segments)
 
 
 def auth_of(principal: Principal) -> rules.Auth | None:
     """``request.auth``: null unless an ID token was verified."""
-    if principal.kind is not PrincipalKind.USER or principal.uid is None:
-        return None
-    return rules.Auth(uid=principal.uid, token=principal.claims)
+    return principal.auth
 
 
 def time_of(time: Timestamp) -> Any:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from baas.access.context import LazyMap
+from baas.access.context import lazy_map
 from baas.model.values import Timestamp
 from baas.storage.model import ObjectSettings, Received, StoredObject, crc32c_text, md5_text
 
 
 def resource_of(stored: StoredObject) -> Mapping[str, Any]:
     """``resource``: the object that is stored."""
-    return LazyMap(
+    return lazy_map(
         {
             "name": stored.name,
             "bucket": stored.bucket,

@@ -3,6 +3,7 @@
 from rules.types.abstract import Abstract, Bound, PartialMap
 from rules.types.duration import Duration
 from rules.types.latlng import LatLng
+from rules.types.maps import DocumentMap, LazyMap
 from rules.types.path import Path
 from rules.types.sets import MapDiff, Set
 from rules.types.timestamp import Timestamp
@@ -11,8 +12,10 @@ from rules.types.values import Value, is_list, is_map, type_name
 __all__ = [
     "Abstract",
     "Bound",
+    "DocumentMap",
     "Duration",
     "LatLng",
+    "LazyMap",
     "MapDiff",
     "PartialMap",
     "Path",

@@ -98,7 +98,17 @@ class MapDiff:
         return [key for key in self.left if key in self.right]
 
     def _same(self, key: str) -> bool:
-        left, right = self.left[key], self.right[key]
-        if left is right and type(left) is str:
-            return True
-        return loose_key(left) == loose_key(right)
+        return _same_value(self.left[key], self.right[key])
+
+
+def differs(left: Mapping[str, Value], right: Mapping[str, Value], key: str) -> bool:
+    """Whether a key is among the `affectedKeys()` of two maps."""
+    if key not in left:
+        return key in right
+    return key not in right or not _same_value(left[key], right[key])
+
+
+def _same_value(left: Value, right: Value) -> bool:
+    if type(left) is str and type(right) is str:
+        return left == right
+    return loose_key(left) == loose_key(right)

@@ -8,6 +8,7 @@ from typing import Any
 from rules.types.abstract import Abstract, PartialMap
 from rules.types.duration import Duration
 from rules.types.latlng import LatLng
+from rules.types.maps import DocumentMap, LazyMap
 from rules.types.path import Path
 from rules.types.sets import MapDiff, Set
 from rules.types.timestamp import Timestamp
@@ -30,6 +31,8 @@ EXACT_NAMES: dict[type, str] = {
     list: "list",
     tuple: "list",
     dict: "map",
+    LazyMap: "map",
+    DocumentMap: "map",
     Timestamp: "timestamp",
     Duration: "duration",
     LatLng: "latlng",
@@ -56,7 +59,8 @@ def type_name(value: Value) -> str:
 
 
 def is_map(value: Value) -> bool:
-    return type(value) is dict or isinstance(value, Mapping)
+    kind = type(value)
+    return kind is dict or kind is LazyMap or kind is DocumentMap or isinstance(value, Mapping)
 
 
 def is_list(value: Value) -> bool:

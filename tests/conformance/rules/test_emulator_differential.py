@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rules import (
     FIRESTORE,
     Auth,
+    Coverage,
     Duration,
     FieldFilter,
     LatLng,
@@ -21,8 +22,6 @@ from rules import (
     Timestamp,
     compile_rules,
 )
-from rules.evaluation import MatchRuleset, run_statements, runtime_for
-from rules.lookups import LookupSession
 from tests.conformance.rules.emulator import Emulator, installed
 from tests.conformance.rules.expressions import CORNERS, sample
 from tests.conformance.rules.world import NOW, World, condition, where
@@ -61,7 +60,6 @@ def ask(emulator: Emulator, texts: list[str]) -> list[str]:
 def value_here(text: str) -> tuple[str, Any]:
     """("value", v), or ("error", message)."""
     ruleset = compile_rules(many([f"debug({text}) == 1"]))
-    assert isinstance(ruleset, MatchRuleset)
     request = Request(FIRESTORE, "get", ("t", "e0"), NOW, auth=Auth("u1", {"sub": "u1"}))
     seen: dict[Any, Any] = {}
     failed: dict[Any, str] = {}
@@ -73,10 +71,7 @@ def value_here(text: str) -> tuple[str, Any]:
         def error(self, node: Any, error: Any) -> None:
             failed[node] = error.message
 
-    session = LookupSession(NoLookups(), FIRESTORE, "(default)", 10)
-    candidates = ruleset.candidates(FIRESTORE, "get", "(default)", ("t", "e0"), traced=True)
-    runtime = runtime_for(request, session, Tracer())
-    run_statements(candidates, runtime)
+    ruleset.evaluate(request, NoLookups(), coverage=cast(Coverage, Tracer()))
     argument = ruleset.conditions[0].left.args[0]  # type: ignore[attr-defined]
     if argument in failed:
         return "error", failed[argument]
