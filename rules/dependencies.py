@@ -1,4 +1,8 @@
-"""What the statements of a ruleset read, known without running them."""
+"""What the statements of a ruleset read, known without running them.
+
+A read is "time", "resource", "new_resource", "query", "path", "lookups", or of the caller: "auth?" (whether
+there is one), "auth.uid", "auth.token.<claim>" or "auth" (any of it).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,21 @@ from rules import tree
 from rules.builtins.namespaces import LOOKUP_FUNCTIONS
 from rules.scopes import FunctionInfo, Scope
 
+WHOLE = "auth"
+PRESENCE = "auth?"
 _REQUEST_PARTS = {
-    "auth": "auth",
+    "auth": WHOLE,
     "time": "time",
     "resource": "new_resource",
     "query": "query",
     "path": "path",
 }
 _EVERYTHING = frozenset({"auth", "time", "new_resource", "query", "path"})
+
+
+def uses_of(reads: frozenset[str]) -> frozenset[str]:
+    """Reads without their details: of the caller just "auth"."""
+    return frozenset(WHOLE if read.startswith(WHOLE) else read for read in reads)
 
 
 class DependencyFinder:
@@ -45,6 +56,10 @@ class DependencyFinder:
         todo = [root]
         while todo:
             node = todo.pop()
+            of_caller = self._of_caller(node, scope, names)
+            if of_caller is not None:
+                found.add(of_caller)
+                continue
             if isinstance(node, tree.Member) and self._is_request(node.receiver, scope, names):
                 part = _REQUEST_PARTS.get(node.name)
                 found |= {part} if part else set()
@@ -61,6 +76,33 @@ class DependencyFinder:
                 found |= {"lookups"} if node.receiver.name == "firestore" else set()
             todo.extend(tree.children(node))
         return frozenset(found)
+
+    def _of_caller(self, node: tree.Expr, scope: Scope, names: frozenset[str]) -> str | None:
+        """The read of `request.auth == null`, `request.auth.uid` or `request.auth.token.x`."""
+        if isinstance(node, tree.Binary) and node.op in ("==", "!="):
+            sides = (node.left, node.right)
+            null = any(isinstance(side, tree.Literal) and side.value is None for side in sides)
+            asked = any(self._is_auth(side, scope, names) for side in sides)
+            return PRESENCE if null and asked else None
+        if not isinstance(node, tree.Member):
+            return None
+        receiver = node.receiver
+        if node.name == "uid" and self._is_auth(receiver, scope, names):
+            return "auth.uid"
+        if (
+            isinstance(receiver, tree.Member)
+            and receiver.name == "token"
+            and self._is_auth(receiver.receiver, scope, names)
+        ):
+            return f"auth.token.{node.name}"
+        return None
+
+    def _is_auth(self, node: tree.Expr, scope: Scope, names: frozenset[str]) -> bool:
+        return (
+            isinstance(node, tree.Member)
+            and node.name == "auth"
+            and self._is_request(node.receiver, scope, names)
+        )
 
     def _is_request(self, node: tree.Expr, scope: Scope, names: frozenset[str]) -> bool:
         return (

@@ -12,18 +12,20 @@ from rules.closures import not_bool
 from rules.compiler import ExpressionCompiler, FunctionTable, Mode
 from rules.coverage import Coverage
 from rules.decision import Decision, Outcome, Reason
-from rules.dependencies import DependencyFinder
+from rules.dependencies import DependencyFinder, uses_of
 from rules.errors import EvaluationError, EvaluationLimitError, Issue
 from rules.explain import Recorder, outcome_of, reason_of
 from rules.lookups import (
     MULTI_LIMIT,
     SINGLE_LIMIT,
     STORAGE_LIMIT,
+    Document,
     LookupBudget,
     LookupSession,
     document_value,
 )
 from rules.matching import PathIndex
+from rules.proof_cache import ProofCache
 from rules.request import STORAGE, Auth, ListRequest, Lookups, Request, Resource
 from rules.ruleset import Ruleset
 from rules.runtime import MAX_EXPRESSIONS, Compiled, Runtime, Tracer
@@ -43,7 +45,7 @@ class Statement:
     run: Compiled | None
     most: int
     order: int
-    uses: frozenset[str]
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Group:
     """The statements of one match block that name one method, and what they read and cost together."""
 
     statements: tuple[Statement, ...]
+    reads: frozenset[str]
     uses: frozenset[str]
     most: int
 
@@ -74,17 +77,18 @@ class Code:
                 for method in _expanded(allow.methods):
                     made.setdefault(method, []).append(statement)
             for method, statements in made.items():
-                uses = frozenset().union(*(one.uses for one in statements))
-                group = Group(tuple(statements), uses, sum(one.most for one in statements))
+                reads = frozenset().union(*(one.reads for one in statements))
+                most = sum(one.most for one in statements)
+                group = Group(tuple(statements), reads, uses_of(reads), most)
                 self._index(block.service, method).add(block.path, group)
 
     def _statement(
-        self, allow: tree.Allow, compiler: ExpressionCompiler, uses: frozenset[str]
+        self, allow: tree.Allow, compiler: ExpressionCompiler, reads: frozenset[str]
     ) -> Statement:
         if allow.condition is None:
-            return Statement(allow, None, 0, allow.span.start, uses)
+            return Statement(allow, None, 0, allow.span.start, reads)
         run, most = compiler.skippable(allow.condition)
-        return Statement(allow, run, most, allow.span.start, uses)
+        return Statement(allow, run, most, allow.span.start, reads)
 
     def find(
         self, service: str, method: str, root: tuple[str, ...], path: Sequence[str | None]
@@ -109,9 +113,10 @@ class Candidates:
     `most`: the expressions that all of them together can evaluate.
     """
 
-    __slots__ = ("most", "runs", "uses")
+    __slots__ = ("groups", "most", "runs", "uses")
 
     def __init__(self, found: Sequence[tuple[Group, tuple[Value, ...]]]) -> None:
+        self.groups = [group for group, _ in found]
         # Statements in a row that share their captures: one run per match block, mostly just one.
         self.runs: list[tuple[tuple[Statement, ...], tuple[Value, ...]]]
         if len(found) == 1:
@@ -120,11 +125,11 @@ class Candidates:
             self.uses = group.uses
             self.most = group.most
             return
-        self.most = sum(group.most for group, _ in found)
+        self.most = sum(group.most for group in self.groups)
         singles = [((one,), captures) for group, captures in found for one in group.statements]
         singles.sort(key=_source_order)
         self.runs = [*singles]
-        self.uses = _NOTHING.union(*(group.uses for group, _ in found)) if found else _NOTHING
+        self.uses = _NOTHING.union(*(group.uses for group in self.groups))
 
     def merge(self, others: Iterable[Candidates]) -> Candidates:
         """Everything that any of these has, in source order."""
@@ -138,15 +143,22 @@ class Candidates:
         ]
         singles.sort(key=_source_order)
         merged.runs = [*singles]
+        merged.groups = [group for candidates in everything for group in candidates.groups]
         merged.uses = _NOTHING.union(*(candidates.uses for candidates in everything))
         merged.most = sum(candidates.most for candidates in everything)
         return merged
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the statements read, in the words of `rules.dependencies`."""
+        return _NOTHING.union(*(group.reads for group in self.groups))
 
     def statements(self) -> list[Statement]:
         return [one for statements, _ in self.runs for one in statements]
 
 
 _NOTHING: frozenset[str] = frozenset()
+_NO_DOCUMENTS: frozenset[Document] = frozenset()
 
 
 def _source_order(run: tuple[tuple[Statement], tuple[Value, ...]]) -> int:
@@ -163,6 +175,7 @@ class MatchRuleset(Ruleset):
         self._program = program
         # The others are compiled when first needed. Two threads may both do it; either result serves.
         self._code = {Mode.QUICK: Code(program, Mode.QUICK)}
+        self._proofs = ProofCache()
         self._bodies: Mapping[tree.Call, tree.Expr] | None = None
 
     @property
@@ -230,7 +243,17 @@ class MatchRuleset(Ruleset):
 
         session = LookupSession(lookups, query.service, query.database, MULTI_LIMIT, budget)
         prover = Prover(self, query)
-        return decide(self, prover, "list", session, coverage)
+        explanation = _Explanation(self, prover, "list", session)
+        if coverage is None:
+            kept = self._proofs.find(query)
+            if kept is not None:
+                allowed, uses, problem = kept
+                return Decision(allowed, "list", _NO_DOCUMENTS, uses, problem, explanation)
+        allowed, problem, candidates = prover.judge(coverage, session)
+        documents, uses = session.dependencies(), candidates.uses
+        if coverage is None and not documents:
+            self._proofs.keep(query, candidates.reads, (allowed, uses, problem))
+        return Decision(allowed, "list", documents, uses, problem, explanation)
 
     def reasons(self, judge: Judge, method: str, recorder: Recorder) -> tuple[Reason, ...]:
         return tuple(self._reasons(judge.candidates.statements(), method, recorder))

@@ -39,7 +39,6 @@ class Prover:
     def __init__(self, ruleset: MatchRuleset, query: ListRequest) -> None:
         self._ruleset = ruleset
         self._query = query
-        self._request = query_members(query)
 
     def judge(self, tracer: Tracer | None, session: LookupSession) -> Judge:
         parts = disjuncts(self._query.filters)
@@ -75,7 +74,7 @@ class Prover:
         )
         name = (*root, *path)
         stored = resource_value(session.read_pinned(path), query.service, query.database)
-        runtime = Runtime(self._request, name, stored, session, tracer)
+        runtime = Runtime(query_members(query), name, stored, session, tracer)
         allowed, problem = run_statements(candidates, runtime)
         return Judge(allowed, problem, candidates)
 
@@ -84,7 +83,7 @@ class Prover:
     ) -> Judge:
         candidates = self._ruleset.candidates(self._open_blocks, tracer is not None)
         document = abstract_document(part.filters, self._query.order_by)
-        runtime = Runtime(self._request, _OPEN_PATH, document, session, tracer)
+        runtime = Runtime(query_members(self._query), _OPEN_PATH, document, session, tracer)
         allowed, problem = run_statements(candidates, runtime)
         return Judge(allowed, problem, candidates)
 
