@@ -87,6 +87,8 @@ class RawSender:
                     self._on_end(stream.failure)
                 return
             raw.write(frames_of(batch))
+            if stream.idle:
+                return
         self._waiting = asyncio.ensure_future(self._wait())
 
     async def _wait(self) -> None:

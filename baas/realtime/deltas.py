@@ -64,6 +64,12 @@ class Batch(tuple[ListenResponse, ...]):
         return batch
 
 
+SharedKey: TypeAlias = int | tuple[int, int, int, tuple[bool, ...]]
+"""What streams must have alike to be told of a delta by one batch: the target's id; where several deltas
+are told together, or documents left the query, also the first delta's version, how many deltas there are,
+and which of the documents that left the caller may see."""
+
+
 class ViewDelta:
     """What changed in a view at a version."""
 
@@ -74,7 +80,7 @@ class ViewDelta:
         self.items = items
         self.size = sum(size_of(item.document) for item in items)
         self.has_left = any(item.kind is ItemKind.LEFT for item in items)
-        self.shared: dict[Any, Batch] = {}
+        self.shared: dict[SharedKey, Batch] = {}
 
 
 def size_of(document: Document | None) -> int:

@@ -127,7 +127,8 @@ class Hub:
         for target in shelf.ready:
             owner = target.owner
             owner.state.push(target, delta)
-            wake(owner)
+            if not owner.waits_for_turn:
+                wake(owner)
 
     # -- targets -------------------------------------------------------------------------------------
 

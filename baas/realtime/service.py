@@ -71,6 +71,7 @@ class WatchStream:
         "on_ready",
         "principal",
         "state",
+        "waits_for_turn",
     )
 
     def __init__(
@@ -86,6 +87,7 @@ class WatchStream:
         )
         self.on_ready: Callable[[], None] | None = None
         """Called, instead of waking the iteration, when there may be something to take."""
+        self.waits_for_turn = False
         self._waiter: asyncio.Future[None] | None = None
         self._failure: ApiError | None = None
         self._closed = False
@@ -101,6 +103,11 @@ class WatchStream:
     def pending_bytes(self) -> int:
         """About how many bytes wait to be taken."""
         return self.state.pending_bytes
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to take, and no failure to be told."""
+        return self._failure is None and self.state.idle
 
     @property
     def failure(self) -> ApiError | None:
@@ -142,7 +149,9 @@ class WatchStream:
 
     def take(self) -> Batch | None:
         """The next messages, if there are any, without waiting."""
-        return None if self._closed else self.state.take(self._hub.frontier)
+        if self._closed:
+            return None
+        return self.state.take_shared() or self.state.take(self._hub.frontier)
 
     def advance(self) -> None:
         """Tell the newest version, if the stream has been idle."""

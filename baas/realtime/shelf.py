@@ -15,6 +15,9 @@ from baas.realtime.watch_stream import StreamState
 class Watcher(Protocol):
     """A stream, as the hub sees it."""
 
+    waits_for_turn: bool
+    """Whether it is in the row of those that are served soon."""
+
     @property
     def principal(self) -> Principal:
         """On whose behalf it watches."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from baas.realtime.shelf import Watcher
 
@@ -12,12 +13,15 @@ class Turns:
 
     def __init__(self, streams_per_turn: int) -> None:
         self._streams_per_turn = streams_per_turn
-        self._dirty: dict[Watcher, None] = {}
+        self._row: deque[Watcher] = deque()
         self._serving = False
 
     def wake(self, watcher: Watcher) -> None:
         """A stream has something to tell."""
-        self._dirty[watcher] = None
+        if watcher.waits_for_turn:
+            return
+        watcher.waits_for_turn = True
+        self._row.append(watcher)
         if not self._serving:
             self._serve_soon()
 
@@ -26,11 +30,11 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._serve)
 
     def _serve(self) -> None:
-        dirty = self._dirty
-        for _ in range(min(len(dirty), self._streams_per_turn)):
-            watcher = next(iter(dirty))
-            del dirty[watcher]
+        row = self._row
+        for _ in range(min(len(row), self._streams_per_turn)):
+            watcher = row.popleft()
+            watcher.waits_for_turn = False
             watcher.ready()
         self._serving = False
-        if dirty:
+        if row:
             self._serve_soon()

@@ -28,7 +28,15 @@ from baas.model.watch import (
     TargetChange,
     TargetChangeType,
 )
-from baas.realtime.deltas import Batch, ItemKind, Merged, ViewDelta, merge, size_of
+from baas.realtime.deltas import (
+    Batch,
+    ItemKind,
+    Merged,
+    SharedKey,
+    ViewDelta,
+    merge,
+    size_of,
+)
 from baas.realtime.options import RealtimeOptions
 from baas.realtime.targets import WatchTarget
 
@@ -81,6 +89,7 @@ class StreamState:
     """
 
     __slots__ = (
+        "_calm_bytes",
         "_finished",
         "_held",
         "_last_snapshot",
@@ -116,6 +125,7 @@ class StreamState:
         self._outbox: list[ListenResponse | Backlog] = []
         self._pending: list[tuple[WatchTarget, ViewDelta]] = []
         self._pending_bytes = 0
+        self._calm_bytes = min(options.merge_bytes, options.reset_bytes)
         self._merged: Merged | None = None
         self._held = 0
         self._lost: list[WatchTarget] = []
@@ -199,8 +209,10 @@ class StreamState:
             self._merged.add(target.id, delta)
         else:
             self._pending.append((target, delta))
-            self._pending_bytes += delta.size
-            if self._pending_bytes > self._options.merge_bytes and len(self._pending) > 1:
+            self._pending_bytes = size = self._pending_bytes + delta.size
+            if size <= self._calm_bytes:
+                return
+            if size > self._options.merge_bytes and len(self._pending) > 1:
                 self._merge()
         if self.pending_bytes > self._options.reset_bytes:
             self._overflow()
@@ -216,6 +228,22 @@ class StreamState:
         if self.targets and version > self._last_snapshot:
             self._wants_snapshot = True
 
+    def take_shared(self) -> Batch | None:
+        """The next batch, where it is one commit's and has been made for another stream already.
+
+        A shorter way to what :meth:`take` would answer: it is gone once a listener and commit.
+        """
+        pending = self._pending
+        if len(pending) != 1 or self._held or self._outbox or self._wants_snapshot or self._lost:
+            return None
+        target, delta = pending[0]
+        batch = None if target.once else delta.shared.get(target.id)
+        if batch is not None:
+            pending.clear()
+            self._pending_bytes = 0
+            self._last_snapshot = delta.version
+        return batch
+
     def take(self, version: int) -> Batch | None:
         """The next batch, if there is something to tell; the newest version is ``version``."""
         self._recover()
@@ -225,7 +253,7 @@ class StreamState:
         if self._held:
             return Batch.of(responses) if responses else None
         if not responses and not self._wants_snapshot and self._merged is None:
-            shared = self._take_shared()
+            shared = self._make_shared()
             if shared is not None:
                 return shared
         if self._pending or self._merged is not None or self._wants_snapshot:
@@ -295,7 +323,7 @@ class StreamState:
         del outbox[:gone]
         return not outbox
 
-    def _take_shared(self) -> Batch | None:
+    def _make_shared(self) -> Batch | None:
         """The batch that all streams with the same to tell have in common."""
         pending = self._pending
         if not pending:
@@ -305,7 +333,9 @@ class StreamState:
             return None
         deltas = [delta for _target, delta in pending]
         readable = tuple(self._readable(deltas))
-        key = (target.id, deltas[0].version, len(deltas), readable)
+        key: SharedKey = (target.id, deltas[0].version, len(deltas), readable)
+        if len(deltas) == 1 and not readable:
+            key = target.id
         batch = last.shared.get(key)
         if batch is None:
             answers = iter(readable)
