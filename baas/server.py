@@ -32,7 +32,7 @@ from baas.api.lazy import LazyApplication
 from baas.api.streams import Streams
 from baas.api.webchannel.rpcs import firestore_rpcs
 from baas.api.webchannel.surface import WebChannel
-from baas.api.websocket import WebSocketSurface
+from baas.api.websocket import WebSocketOptions, WebSocketSurface
 from baas.auth.authenticator import Authenticator
 from baas.auth.messages import Post, SmtpOptions, SmtpSender
 from baas.auth.options import AuthOptions, HashOptions, LimitOptions, Provider
@@ -136,16 +136,20 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
                 reset_bytes=settings.listen_reset_bytes,
                 max_result_bytes=settings.listen_max_result_bytes,
                 held_bytes=settings.listen_memory_bytes,
+                replayed_changes=settings.listen_replay_changes,
+                replayed_bytes=settings.listen_replay_bytes,
             ),
         )
         stack.push_async_callback(realtime.close)
         releases.on_release(realtime.rules_released)
-        auth.context.on_ended(
-            lambda project, uid: realtime.end_user(
-                project, uid, Unauthenticated("The account's tokens are revoked: sign in again.")
-            )
-        )
         streams = Streams(documents, realtime, authenticator)
+
+        def end_user(project: str, uid: str) -> None:
+            revoked = Unauthenticated("The account's tokens are revoked: sign in again.")
+            realtime.end_user(project, uid, revoked)
+            streams.end_user(project, uid, revoked)
+
+        auth.context.on_ended(end_user)
         assembly = Assembly()
         grpc = GrpcServer(
             FirestoreGrpc(documents, authenticator, streams, assembly).methods()
@@ -162,7 +166,18 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
                 return ANONYMOUS
             return await authenticator.principal_of_token(token, project)
 
-        websocket = WebSocketSurface(documents, realtime, principal_of)
+        websocket = WebSocketSurface(
+            documents,
+            realtime,
+            principal_of,
+            WebSocketOptions(
+                max_commits=settings.websocket_max_commits,
+                max_commit_bytes=settings.websocket_max_commit_bytes,
+                max_frames=settings.websocket_max_frames,
+                frames_per_second=settings.websocket_frames_per_second,
+                slow_seconds=settings.websocket_slow_seconds,
+            ),
+        )
         stack.push_async_callback(webchannel.aclose)
 
         storage = await _storage(settings, folder, database, authorizer, documents, stack)
@@ -267,8 +282,8 @@ def _figures(
     yield "listen_views", "gauge", "Query views, each shared by its listeners.", now.views
     yield "listen_pending_bytes", "gauge", "Bytes that readers have not taken.", now.pending_bytes
     yield "listen_held_bytes", "gauge", "Results that are read, kept or waiting.", now.held_bytes
-    yield "listen_merges", "gauge", "Merges for slow readers, of open streams.", now.merges
-    yield "listen_resets", "gauge", "Resets for slow readers, of open streams.", now.resets
+    yield "listen_merges", "counter", "Merges for slow readers.", now.merges
+    yield "listen_resets", "counter", "Resets for slow readers.", now.resets
     yield "websocket_connections", "gauge", "Open WebSockets.", websocket.connections
     yield "webchannel_sessions", "gauge", "Open WebChannel sessions.", webchannel.sessions
     yield "database_writes_waiting", "gauge", "Units that wait for the writer.", writes

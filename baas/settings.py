@@ -243,6 +243,39 @@ class Settings(BaseModel):
     listen_memory_bytes: int = Field(
         256 * MIB, ge=MIB, description="What the results of all listeners may take together."
     )
+    listen_replay_changes: int = Field(
+        10_000,
+        ge=0,
+        description="A listener that comes back and missed more changes than this is RESET.",
+    )
+    listen_replay_bytes: int = Field(
+        8 * MIB,
+        ge=1_024,
+        description="The same for bytes of documents, before and after these changes.",
+    )
+    websocket_max_commits: int = Field(
+        1_000, ge=1, description="Commits that one WebSocket may have under way."
+    )
+    websocket_max_commit_bytes: int = Field(
+        32 * MIB,
+        ge=1_024,
+        description="Bytes of these commits beyond which a WebSocket is not read for the while.",
+    )
+    websocket_max_frames: int = Field(
+        10_000, ge=1, description="Frames that a WebSocket may send at once."
+    )
+    websocket_frames_per_second: float = Field(
+        1_000, gt=0, description="Frames that it may send again in every second after."
+    )
+    websocket_slow_seconds: float = Field(
+        60, gt=0, le=3_600, description="A WebSocket that takes nothing for so long is cut off."
+    )
+    websocket_ping_seconds: float = Field(
+        20,
+        gt=0,
+        le=3_600,
+        description="How often WebSockets are pinged, and how long they have to answer.",
+    )
     sqlite_readers: int = Field(
         2, ge=1, le=64, description="Reader threads of the embedded database."
     )

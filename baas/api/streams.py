@@ -103,7 +103,8 @@ class Streams:
         self._realtime = realtime
         self._authenticator = authenticator
         self._now = now
-        self._open: set[_Ending] = set()
+        self._open: dict[_Ending, tuple[str, str | None]] = {}
+        """Each with the project and the user whose stream it is."""
         self._stopped = False
 
     def close(self) -> None:
@@ -111,6 +112,12 @@ class Streams:
         self._stopped = True
         for ending in list(self._open):
             ending.end(_stopping())
+
+    def end_user(self, project: str, uid: str, error: ApiError) -> None:
+        """End every stream of a user: the account was disabled or deleted, its tokens revoked."""
+        for ending, owner in list(self._open.items()):
+            if owner == (project, uid):
+                ending.end(error)
 
     async def listen(
         self, authorization: str | None, requests: AsyncIterator[ListenRequest]
@@ -126,7 +133,7 @@ class Streams:
         database = first.database
         principal = await self._authenticator.principal(authorization, database.project)
         watch = self._realtime.open(database, principal)
-        with contextlib.closing(watch), self._ending(principal, watch.close) as ending:
+        with contextlib.closing(watch), self._ending(database, principal, watch.close) as ending:
             await watch.request(first)
             async with ending.following(_feed(watch, database, requests)):
                 async for batch in watch:
@@ -147,7 +154,7 @@ class Streams:
             return
         database = _opened(first)
         principal = await self._authenticator.principal(authorization, database.project)
-        with self._ending(principal) as ending:
+        with self._ending(database, principal) as ending:
             count = 0
             yield WriteResponse(stream_id=secrets.token_hex(8), stream_token=_token(count))
             while (request := await ending.unless(anext(requests, None))) is not None:
@@ -169,7 +176,10 @@ class Streams:
 
     @contextlib.contextmanager
     def _ending(
-        self, principal: Principal, on_end: Callable[[], None] = lambda: None
+        self,
+        database: DatabaseId,
+        principal: Principal,
+        on_end: Callable[[], None] = lambda: None,
     ) -> Iterator[_Ending]:
         ending = _Ending(on_end)
         if self._stopped:
@@ -179,11 +189,11 @@ class Streams:
             timer = asyncio.get_running_loop().call_later(
                 max(0.0, principal.expires_at - self._now()) + EXPIRY_GRACE, ending.end, _expired()
             )
-        self._open.add(ending)
+        self._open[ending] = (database.project, principal.uid)
         try:
             yield ending
         finally:
-            self._open.discard(ending)
+            del self._open[ending]
             if timer is not None:
                 timer.cancel()
 

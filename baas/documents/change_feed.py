@@ -111,28 +111,59 @@ def position_of(tx: Tx, database: DatabaseEntry | None, floor: int) -> FeedPosit
     return FeedPosition(database.epoch, Timestamp(row[0]), Timestamp(row[1]))
 
 
+class TooManyChanges(Exception):
+    """There are more changes than were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """How many changes may be read, and how many bytes the documents before and after them may take."""
+
+    changes: int
+    bytes: int
+
+
 def changes_since(
-    tx: Tx, catalogue: Catalogue, database: DatabaseEntry, version: Timestamp
+    tx: Tx,
+    catalogue: Catalogue,
+    database: DatabaseEntry,
+    version: Timestamp,
+    most: Most | None = None,
 ) -> tuple[CommitChanges, ...]:
     """All commits after a version that is still kept, in order.
 
     Read backwards: a document's state after a change is what the next change of it found, or the document
     as it is now.
+
+    Raises:
+        TooManyChanges: there are more than ``most``; no more than that was held in memory.
     """
     later: dict[tuple[int, bytes], Document | None] = {}
     commits: list[CommitChanges] = []
     gathered: list[Change] = []
     commit_time: int | None = None
-    for row in tx.all(_SINCE, (database.key, version.micros)):
+    size = 0
+    rows = tx.iterate(_SINCE, (database.key, version.micros))
+    for count, row in enumerate(rows, start=1):
         if commit_time is not None and row[0] != commit_time:
             commits.append(_commit(database.id, commit_time, gathered))
             gathered = []
         commit_time = row[0]
-        gathered.append(_change(tx, catalogue, database, row, later))
+        first = (row[1], row[2]) not in later
+        change = _change(tx, catalogue, database, row, later)
+        gathered.append(change)
+        # the document after any but the last change of it is the one before the next
+        size += _size(change.old) + (_size(change.new) if first else 0)
+        if most is not None and (count > most.changes or size > most.bytes):
+            raise TooManyChanges
     if commit_time is not None:
         commits.append(_commit(database.id, commit_time, gathered))
     commits.reverse()
     return tuple(commits)
+
+
+def _size(document: Document | None) -> int:
+    return 0 if document is None or document.encoded is None else len(document.encoded)
 
 
 def _commit(database: DatabaseId, commit_time: int, backwards: list[Change]) -> CommitChanges:

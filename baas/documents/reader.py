@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from baas.db.unit import Tx
 from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
-from baas.documents.change_feed import NO_EPOCH, changes_since
+from baas.documents.change_feed import NO_EPOCH, Most, TooManyChanges, changes_since
 from baas.documents.history import documents_before, state_at
 from baas.documents.indexes import Index, IndexCatalogue
 from baas.documents.records import Row, find_row, id_key, make_document, some_ids
@@ -196,10 +197,23 @@ class Reader:
                 self._overlay = documents_before(self.tx, self.catalogue, self.entry, self.version)
         return self._overlay
 
-    def changes_since(self, version: Timestamp) -> tuple[CommitChanges, ...] | None:
-        """All commits after a version up to the latest, in order; ``None`` if not kept that far back."""
+    def changes_since(
+        self,
+        version: Timestamp,
+        most_changes: int | None = None,
+        most_bytes: int | None = None,
+    ) -> tuple[CommitChanges, ...] | None:
+        """All commits after a version up to the latest, in order; ``None`` if not kept that far back, or if
+        there are more than is asked for."""
         if self.entry is None:
             return ()
         if version < self.oldest:
             return None
-        return changes_since(self.tx, self.catalogue, self.entry, version)
+        most = Most(
+            sys.maxsize if most_changes is None else most_changes,
+            sys.maxsize if most_bytes is None else most_bytes,
+        )
+        try:
+            return changes_since(self.tx, self.catalogue, self.entry, version, most)
+        except TooManyChanges:
+            return None

@@ -8,11 +8,14 @@ memory growing.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from baas.errors import ResourceExhausted
 from baas.model.document import Document
+from baas.model.watch import BloomFilter
+from baas.realtime.bloom import bloom_filter
 
 
 class Lease:
@@ -106,6 +109,11 @@ class Result(tuple[Document, ...]):
     """The documents of a result, and the lease of the memory that they take."""
 
     lease: Lease | None
+
+    @functools.cached_property
+    def bloom(self) -> BloomFilter:
+        """The filter of the documents' names; made once, however many come back to the result."""
+        return bloom_filter([document.name.name for document in self])
 
     @classmethod
     def of(cls, documents: Iterable[Document], lease: Lease | None) -> Result:

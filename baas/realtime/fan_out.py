@@ -15,14 +15,13 @@ from baas.model.change import Change
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.watch import ExistenceFilter
-from baas.realtime.bloom import bloom_filter
 from baas.realtime.deltas import Key, ViewDelta
 from baas.realtime.judging import Judging
 from baas.realtime.matcher import AnyView, Matcher
 from baas.realtime.options import RealtimeOptions
 from baas.realtime.ports import Source
 from baas.realtime.results import ResultLoader
-from baas.realtime.resume import Replay, net_delta, read_replay, wants_resume, window_delta
+from baas.realtime.resume import Replay, net_delta, wants_resume, window_delta
 from baas.realtime.rights import Get, Judge
 from baas.realtime.shelf import Shelf
 from baas.realtime.targets import WatchTarget
@@ -240,7 +239,8 @@ class Hub:
             state.start(target, shelf.view.initial(), self.frontier)
         else:
             delta = self._missed(shelf.view, replay, noted)
-            state.resume(target, delta, self._existence(target, shelf.view), self.frontier)
+            existence = self._existence(target, shelf.view)
+            state.resume(target, delta, existence, self.frontier, replay.lease)
         target.started = True
         shelf.ready[target] = None
         self.wake(target.owner)
@@ -262,7 +262,7 @@ class Hub:
         documents = view.initial()
         bloom = None
         if len(documents) <= self._options.bloom_names:
-            bloom = bloom_filter([document.name.name for document in documents])
+            bloom = documents.bloom
         return ExistenceFilter(target.id, len(documents), bloom)
 
     # -- rights --------------------------------------------------------------------------------------
@@ -354,11 +354,8 @@ class Hub:
 
     async def _resume(self, shelf: Shelf, target: WatchTarget) -> None:
         view, watched = shelf.view, target.watched
-        limit = self._options.replayed_changes
         try:
-            replay, _ = await self._timeline.read(
-                lambda reader: read_replay(reader, watched, view, limit)
-            )
+            replay = await self._results.replay(self._timeline, view, watched)
         except ApiError as error:
             self.refuse(target, error)
             return

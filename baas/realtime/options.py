@@ -37,6 +37,8 @@ class RealtimeOptions:
     """Queries that run for listeners at the same time."""
     replayed_changes: int = 10_000
     """A resume that has to look at more changes than this starts afresh (RESET)."""
+    replayed_bytes: int = 8 * 1024 * 1024
+    """A resume that has to look at more bytes of documents than this starts afresh (RESET)."""
     bloom_names: int = 10_000
     """Existence filters of larger results come without a bloom filter."""
     expiry_grace: float = 30.0

@@ -52,10 +52,16 @@ class VersionedReader(Protocol):
     def query(self, query: Query) -> Iterable[Document]:
         """The documents of a canonical query, whole, in order; read as they are iterated."""
 
-    def changes_since(self, version: Timestamp) -> Sequence[CommitChanges] | None:
+    def changes_since(
+        self,
+        version: Timestamp,
+        most_changes: int | None = None,
+        most_bytes: int | None = None,
+    ) -> Sequence[CommitChanges] | None:
         """All commits after ``version`` up to this one, in order, with the documents before and after.
 
-        Commits without effect may be left out. ``None``: the change log does not reach back so far.
+        Commits without effect may be left out. ``None``: the change log does not reach back so far, or
+        there are more changes, or more bytes of documents in them, than are asked for.
         """
 
 

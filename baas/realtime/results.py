@@ -17,6 +17,8 @@ from baas.realtime.deltas import size_of
 from baas.realtime.matcher import AnyView
 from baas.realtime.options import RealtimeOptions
 from baas.realtime.ports import VersionedReader
+from baas.realtime.resume import Most, Replay, read_replay
+from baas.realtime.targets import Watched
 from baas.realtime.timeline import Timeline
 from baas.realtime.views import DocumentsView, WindowView
 
@@ -37,6 +39,7 @@ class ResultLoader:
         """``relieve`` is called when memory for results is short."""
         self._small = min(options.kept_bytes, options.max_result_bytes)
         self._largest = options.max_result_bytes
+        self._most_replayed = Most(options.replayed_changes, options.replayed_bytes)
         self._budget = Budget(options.held_bytes, options.result_patience, relieve)
         # so that many who ask at once wait here, patiently, and not for memory
         self._turns = asyncio.Semaphore(options.concurrent_loads)
@@ -62,6 +65,24 @@ class ResultLoader:
                 "narrow the query or give it a smaller limit."
             )
         return loaded
+
+    async def replay(self, timeline: Timeline, view: AnyView, watched: Watched) -> Replay | None:
+        """Read what a listener that comes back has missed; ``None`` if it has to begin afresh.
+
+        Raises:
+            ApiError: it cannot be read.
+        """
+        most = self._most_replayed
+        async with self._turns:
+            lease = await self._budget.lease(most.bytes)
+            replay, _version = await timeline.read(
+                lambda reader: read_replay(reader, watched, view, most)
+            )
+        if replay is not None:
+            # a document counts more than its stored bytes: what is beyond the lease is bounded, too
+            lease.shrink(replay.size)
+            replay.lease = lease
+        return replay
 
     async def _within(self, timeline: Timeline, view: AnyView, most: int) -> Loaded | None:
         lease = await self._budget.lease(most)

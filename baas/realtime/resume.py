@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from baas.model.change import Change, CommitChanges
 from baas.model.document import Document
 from baas.model.values import Timestamp
-from baas.realtime.deltas import Item, ItemKind, Key, ViewDelta
+from baas.realtime.budget import Lease
+from baas.realtime.deltas import Item, ItemKind, Key, ViewDelta, size_of
 from baas.realtime.ports import VersionedReader
 from baas.realtime.targets import Watched
 from baas.realtime.views import DocumentsView, QueryView, WindowView
@@ -45,14 +46,24 @@ class Missed:
                 net.version = version
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Replay:
     """What was read for a resume: the changes up to ``version``, and for limited queries the window
-    as it was at the client's version."""
+    as it was at the client's version. ``lease`` is of the memory that all of it takes."""
 
     version: int
     missed: Missed
     window: dict[Key, Document] | None
+    size: int
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """How much may be read for a resume."""
+
+    changes: int
+    bytes: int
 
 
 def version_of(watched: Watched, epoch: bytes) -> Timestamp | None:
@@ -74,20 +85,25 @@ def read_replay(
     reader: VersionedReader,
     watched: Watched,
     view: DocumentsView | QueryView | WindowView,
-    limit: int,
+    most: Most,
 ) -> Replay | None:
-    """Read what was missed; ``None`` if that cannot be told, or is more than ``limit`` changes."""
+    """Read what was missed; ``None`` if that cannot be told, or is too much."""
     since = version_of(watched, reader.epoch)
     if since is None or since > reader.version:
         return None
-    commits = reader.changes_since(since)
-    if commits is None or sum(len(commit.changes) for commit in commits) > limit:
+    commits = reader.changes_since(since, most.changes, most.bytes)
+    if commits is None:
         return None
     missed = fold(commits)
+    size = sum(size_of(net.change.old) + size_of(net.change.new) for net in missed.by_key.values())
     window = None
     if isinstance(view, WindowView):
-        window = _window_then(reader, view, missed)
-    return Replay(reader.version.micros, missed, window)
+        candidates = _candidates(reader, view, missed, most.bytes)
+        if candidates is None:
+            return None
+        window = {document.name.segments: document for document in view.cut(candidates)}
+        size += sum(map(size_of, window.values()))
+    return Replay(reader.version.micros, missed, window, size)
 
 
 def fold(commits: Sequence[CommitChanges]) -> Missed:
@@ -149,20 +165,25 @@ def _departed(view: WindowView, then: Document, net: Net | None) -> Item:
     return Item(ItemKind.PASSED if view.selects(now) else ItemKind.LEFT, then.name, now)
 
 
-def _window_then(reader: VersionedReader, view: WindowView, missed: Missed) -> dict[Key, Document]:
-    """A limited query's window before the changes.
+def _candidates(
+    reader: VersionedReader, view: WindowView, missed: Missed, most_bytes: int
+) -> list[Document] | None:
+    """What may have been in a limited query's window before the changes; ``None`` if it is too much.
 
     What was in it and did not change is now at most as many places further down as there are changed
     documents that match: so far the query is read.
     """
     changes = [net.change for net in missed.by_key.values()]
     arrived = sum(view.selects(change.new) for change in changes)
-    candidates = [
-        document
-        for document in reader.query(view.query_to_load(arrived))
-        if document.name.segments not in missed.by_key
-    ]
+    candidates = []
+    size = 0
+    for document in reader.query(view.query_to_load(arrived)):
+        if document.name.segments not in missed.by_key:
+            candidates.append(document)
+            size += size_of(document)
+            if size > most_bytes:
+                return None
     candidates.extend(
         change.old for change in changes if change.old is not None and view.selects(change.old)
     )
-    return {document.name.segments: document for document in view.cut(candidates)}
+    return candidates

@@ -154,7 +154,9 @@ class WatchStream:
         return self.state.take_shared() or self.state.take(self._hub.frontier)
 
     def advance(self) -> None:
-        """Tell the newest version, if the stream has been idle."""
+        """Tell the newest version, if the stream has been idle; end it if the token has expired, which its
+        timer does not see when the clock was set forward."""
+        self._watch_expiry()
         self.state.advance(self._hub.frontier)
         self._hub.wake(self)
 
@@ -235,15 +237,23 @@ class WatchStream:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        left = self._seconds_left()
+        if left is not None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(max(0.0, left), self._expire)
+
+    def _seconds_left(self) -> float | None:
         expires_at = self.principal.expires_at
         if expires_at is None:
-            return
-        left = expires_at + self._options.expiry_grace - self._service.now() / 1e6
-        loop = asyncio.get_running_loop()
-        self._expiry = loop.call_later(max(0.0, left), self._expire)
+            return None
+        return expires_at + self._options.expiry_grace - self._service.now() / 1e6
 
     def _expire(self) -> None:
-        self.fail(Unauthenticated("The ID token has expired; authenticate with a fresh one."))
+        left = self._seconds_left()
+        if left is not None and left > 0:  # the clock was set back
+            self._watch_expiry()
+        else:
+            self.fail(Unauthenticated("The ID token has expired; authenticate with a fresh one."))
 
 
 class RealtimeService:
@@ -270,6 +280,8 @@ class RealtimeService:
         self._sweeper: asyncio.Task[None] | None = None
         self._ending: list[asyncio.Task[None]] = []
         self._closed = False
+        self._merges = 0  # of streams that are closed
+        self._resets = 0
 
     def open(self, database: DatabaseId, principal: Principal) -> WatchStream:
         """A new stream.
@@ -302,7 +314,7 @@ class RealtimeService:
                 stream.fail(error)
 
     def metrics(self) -> RealtimeMetrics:
-        """Figures of the moment, and totals of merges and resets of the open streams."""
+        """Figures of the moment, and totals of merges and resets since the start."""
         states = [stream.state for stream in self._streams]
         return RealtimeMetrics(
             databases=len(self._hubs),
@@ -311,8 +323,8 @@ class RealtimeService:
             views=sum(hub.views for hub, _judge in self._hubs.values()),
             pending_bytes=sum(state.pending_bytes for state in states),
             held_bytes=self._results.held_bytes,
-            merges=sum(state.merges for state in states),
-            resets=sum(state.resets for state in states),
+            merges=self._merges + sum(state.merges for state in states),
+            resets=self._resets + sum(state.resets for state in states),
         )
 
     async def close(self) -> None:
@@ -331,6 +343,8 @@ class RealtimeService:
     def forget(self, stream: WatchStream) -> None:
         """A stream was closed. For the stream."""
         del self._streams[stream]
+        self._merges += stream.state.merges
+        self._resets += stream.state.resets
         hub, _judge = self._hubs[stream.database]
         hub.streams -= 1
         if not hub.streams:

@@ -25,7 +25,12 @@ class StoreReader(Protocol):
 
     def get(self, name: DocumentName) -> Document | None: ...
     def has_documents(self, segments: tuple[str, ...]) -> bool: ...
-    def changes_since(self, version: Timestamp) -> Sequence[CommitChanges] | None: ...
+    def changes_since(
+        self,
+        version: Timestamp,
+        most_changes: int | None = None,
+        most_bytes: int | None = None,
+    ) -> Sequence[CommitChanges] | None: ...
 
 
 class Store(Protocol):

@@ -28,6 +28,7 @@ from baas.model.watch import (
     TargetChange,
     TargetChangeType,
 )
+from baas.realtime.budget import Lease
 from baas.realtime.deltas import (
     Batch,
     ItemKind,
@@ -44,13 +45,21 @@ SnapshotMessage: TypeAlias = Callable[[int], TargetChange]
 
 
 class Backlog:
-    """The first result of a target, handed out piece by piece. The documents are shared, not copied."""
+    """The first result of a target, handed out piece by piece. The documents are shared, not copied.
 
-    __slots__ = ("_documents", "_generation", "_position", "_tail", "target")
+    ``lease`` is of the memory that the tail takes, which goes in one piece.
+    """
+
+    __slots__ = ("_documents", "_generation", "_lease", "_position", "_tail", "target")
 
     def __init__(
-        self, target: WatchTarget, documents: Sequence[Document], tail: tuple[ListenResponse, ...]
+        self,
+        target: WatchTarget,
+        documents: Sequence[Document],
+        tail: tuple[ListenResponse, ...],
+        lease: Lease | None = None,
     ) -> None:
+        self._lease = lease
         self.target = target
         self._generation = target.generation
         self._documents = documents
@@ -188,12 +197,14 @@ class StreamState:
         delta: ViewDelta | None,
         existence: ExistenceFilter | None,
         version: int,
+        lease: Lease | None = None,
     ) -> None:
-        """Give only what changed since the client's token."""
+        """Give only what changed since the client's token; ``lease``: of the memory that this takes."""
         told: Iterable[ListenResponse] = ()
         if delta is not None:
             told = merge([(target.id, delta)]).responses(self._may_read)
-        self._begin(target, (), (*told, *(() if existence is None else (existence,))), version)
+        told = (*told, *(() if existence is None else (existence,)))
+        self._begin(target, (), told, version, lease)
 
     def reset(self, target: WatchTarget) -> None:
         """Tell the client to forget the target's documents; they will come again."""
@@ -273,6 +284,7 @@ class StreamState:
         documents: Sequence[Document],
         told: tuple[ListenResponse, ...],
         version: int,
+        lease: Lease | None = None,
     ) -> None:
         message = self._snapshot_message(version)
         current = TargetChange(
@@ -281,7 +293,7 @@ class StreamState:
             resume_token=message.resume_token,
             read_time=Timestamp(version),
         )
-        self._outbox.append(Backlog(target, documents, (*told, current)))
+        self._outbox.append(Backlog(target, documents, (*told, current), lease))
         self._wants_snapshot = True
         self.release(target)
 

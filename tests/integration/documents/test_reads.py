@@ -84,6 +84,22 @@ async def test_a_read_time_before_what_is_kept_is_refused(database: SqliteDataba
     assert changes is None
 
 
+@pytest.mark.parametrize(
+    ("changes", "bytes_", "told"), [(3, 10_000, True), (2, 10_000, False), (3, 3_000, False)]
+)
+async def test_changes_are_told_up_to_as_many_and_as_large_as_asked(
+    store: DocumentStore, changes: int, bytes_: int, told: bool
+) -> None:
+    start = (await commit(store, put("c/z", {}))).commit_time
+    for number in range(3):
+        await commit(store, put("c/a", {"n": number, "text": "x" * 1_000}))
+    found = await store.read_at_version(
+        DATABASE, lambda reader: reader.changes_since(start, changes, bytes_)
+    )
+    assert (found is not None) is told
+    assert await store.read_at_version(DATABASE, lambda reader: reader.version) > start
+
+
 async def test_pruning_keeps_the_version_that_is_the_latest(database: SqliteDatabase) -> None:
     clock = [1_000_000]
     store = DocumentStore(database, OpenAccess(), now=lambda: clock[0])

@@ -206,6 +206,25 @@ async def test_stopping_server_ends_streams_with_unavailable(setting: Setting) -
             await collect(stream)
 
 
+async def test_streams_of_a_user_whose_account_is_disabled_end_and_no_others(
+    setting: Setting,
+) -> None:
+    forever = asyncio.Event()
+    ann, bob = (
+        setting.streams.write(who, given(OPEN, then=forever))
+        for who in ("Bearer ann", "Bearer bob")
+    )
+    listening = setting.streams.listen("Bearer ann", given(add(2), then=forever))
+    for stream in (ann, bob, listening):
+        await anext(stream)
+    setting.streams.end_user(DATABASE.project, "Bearer ann", Unauthenticated("Disabled."))
+    for stream in (ann, listening):
+        with pytest.raises(Unauthenticated):
+            await collect(stream)
+    forever.set()
+    assert await collect(bob) == []
+
+
 async def test_streams_end_some_time_after_their_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EXPIRY_GRACE", 0.05)
     setting, forever = Setting(expires_at=time.time()), asyncio.Event()

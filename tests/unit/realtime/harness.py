@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from baas.access.principal import OWNER, Principal, PrincipalKind
@@ -106,10 +107,13 @@ class Setting:
     """A store and a service on it."""
 
     def __init__(
-        self, options: RealtimeOptions | None = None, rights: Rights | None = None
+        self,
+        options: RealtimeOptions | None = None,
+        rights: Rights | None = None,
+        **clock: Callable[[], int],
     ) -> None:
         self.store = MemoryStore()
-        self.service = RealtimeService(self.store, rights or AllowAll(), options)
+        self.service = RealtimeService(self.store, rights or AllowAll(), options, **clock)
 
     def listener(self, principal: Principal = OWNER) -> Listener:
         return Listener(self.service, principal)

@@ -15,6 +15,7 @@ from baas.model.matching import document_comparator, matches
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import Query
 from baas.model.values import Fields, Timestamp
+from baas.realtime.deltas import size_of
 from baas.realtime.ports import Lookup, VersionedReader
 
 T = TypeVar("T")
@@ -123,12 +124,22 @@ class _Reader:
     def query(self, query: Query) -> list[Document]:
         return run_naively(self._state, query)
 
-    def changes_since(self, version: Timestamp) -> Sequence[CommitChanges] | None:
+    def changes_since(
+        self,
+        version: Timestamp,
+        most_changes: int | None = None,
+        most_bytes: int | None = None,
+    ) -> Sequence[CommitChanges] | None:
         if version.micros < self._store.oldest:
             return None
-        return [
+        commits = [
             commit for commit in self._store.log if version < commit.commit_time <= self.version
         ]
+        changes = [change for commit in commits for change in commit.changes]
+        size = sum(size_of(each) for change in changes for each in (change.old, change.new) if each)
+        too_many = most_changes is not None and len(changes) > most_changes
+        too_large = most_bytes is not None and size > most_bytes
+        return None if too_many or too_large else commits
 
 
 class AllowAll:

@@ -13,7 +13,7 @@ from baas.errors import ResourceExhausted
 from baas.model.watch import AddTarget, Target, TargetChange, TargetChangeType
 from baas.realtime.budget import Budget
 from baas.realtime.options import RealtimeOptions
-from tests.unit.realtime.harness import Setting, query, user
+from tests.unit.realtime.harness import Listener, Setting, query, user
 from tests.unit.realtime.memory import DATABASE, OwnersAndMembers, settle
 
 TEN_KIB = "x" * 10_000
@@ -58,6 +58,40 @@ async def test_memory_returns_after_ten_thousand_streams_come_and_go() -> None:
     assert after - before < 10_000 // 5, "an object for every fifth stream would be a leak"
     stays.close()
     assert setting.service.metrics().databases == 0
+
+
+async def _come_back_after(setting: Setting, changed: int) -> Listener:
+    """A listener that was away while so many documents of ten kilobytes were changed; it reads nothing."""
+    listener = setting.listener()
+    await listener.listen(1, query("notes"))
+    known = listener.client.targets[1]
+    listener.stream.close()
+    for number in range(changed):
+        setting.store.write({f"notes/{number}": {"text": TEN_KIB}})
+    back = setting.listener()
+    await back.listen(1, query("notes"), known=known, deaf=True)
+    return back
+
+
+async def test_a_resume_that_has_to_look_at_too_many_bytes_starts_afresh() -> None:
+    setting = Setting(RealtimeOptions(replayed_bytes=50_000))
+    for changed, afresh in ((4, False), (6, True)):
+        back = await _come_back_after(setting, changed)
+        heard = await back.hear()
+        kinds = [each.kind for each in heard if isinstance(each, TargetChange)]
+        assert (TargetChangeType.RESET in kinds) is afresh
+        setting.store.write({f"notes/{number}": None for number in range(changed)})
+        back.stream.close()
+
+
+async def test_what_was_missed_counts_as_held_until_it_is_taken() -> None:
+    setting = Setting(RealtimeOptions(replayed_bytes=50_000))
+    back = await _come_back_after(setting, 4)
+    held = setting.service.metrics().held_bytes
+    assert 40_000 < held < 50_000
+    await back.hear()
+    assert len(back.documents(1)) == 4
+    assert setting.service.metrics().held_bytes == 0
 
 
 async def test_a_burst_for_a_slow_reader_takes_bounded_memory_and_ends_in_the_latest_state() -> (

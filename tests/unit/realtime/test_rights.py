@@ -185,10 +185,34 @@ async def test_an_expired_token_ends_the_stream() -> None:
 
 async def test_a_fresh_token_keeps_the_stream_alive() -> None:
     setting = Setting(RealtimeOptions(expiry_grace=0.0))
-    ann = setting.listener(user("ann", expires_at=1.0))
+    ann, bob = (setting.listener(user(uid, expires_at=1.0)) for uid in ("ann", "bob"))
     await ann.stream.set_principal(user("ann", expires_at=4e9))
-    await asyncio.sleep(0.02)
+    with pytest.raises(Unauthenticated):
+        await asyncio.wait_for(anext(aiter(bob.stream)), 10)
     assert ann.stream.failure is None
+    await setting.service.close()
+
+
+async def test_a_clock_that_is_set_back_gives_a_token_its_time_again() -> None:
+    clock = [2_000_000]
+    setting = Setting(RealtimeOptions(expiry_grace=0.0), now=lambda: clock[0])
+    ann, bob = (setting.listener(user(uid, expires_at=2.0)) for uid in ("ann", "bob"))
+    clock[0] = 1_000_000
+    await bob.stream.set_principal(user("bob", expires_at=1.0))
+    with pytest.raises(Unauthenticated):
+        await asyncio.wait_for(anext(aiter(bob.stream)), 10)
+    assert ann.stream.failure is None
+    await setting.service.close()
+
+
+async def test_a_clock_that_is_set_forward_ends_what_has_expired() -> None:
+    clock = [1_000_000]
+    setting = Setting(RealtimeOptions(expiry_grace=0.0), now=lambda: clock[0])
+    ann = setting.listener(user("ann", expires_at=3_600.0))
+    clock[0] = 3_601_000_000
+    ann.stream.advance()
+    with pytest.raises(Unauthenticated):
+        await asyncio.wait_for(anext(aiter(ann.stream)), 10)
     await setting.service.close()
 
 
