@@ -8,40 +8,30 @@ without one of the aggregated fields are left out of all of it, counts included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from baas.errors import InvalidArgument
-from baas.model.canonical import check_field_path
 from baas.model.document import Document
 from baas.model.field_access import MISSING, get_field
-from baas.model.limits import MAX_AGGREGATIONS
-from baas.model.paths import FieldPath
-from baas.model.query import Aggregation, AggregationKind
+from baas.model.paths import DOCUMENT_ID, FieldPath, format_field_path
+from baas.model.query import Aggregation, AggregationKind, Order, Query
 from baas.model.values import INT64_MAX, INT64_MIN, Value
 
 
-def check_aggregations(aggregations: Sequence[Aggregation]) -> None:
-    """Check what is asked for.
-
-    Raises:
-        InvalidArgument: none, too many, two of one alias, or one that is malformed.
+def ordered_by_aggregated(canonical: Query, aggregations: Sequence[Aggregation]) -> Query:
+    """A canonical query that takes documents in the order that decides which of them an offset and a limit
+    leave over: aggregated fields, by name, are ordered by as inequality fields are (documents without one
+    are not in the result). An order by ``__name__`` that is asked for stands.
     """
-    if not aggregations:
-        raise InvalidArgument("An aggregation query needs at least one aggregation.")
-    if len(aggregations) > MAX_AGGREGATIONS:
-        raise InvalidArgument(
-            f"The maximum number of aggregations allowed in an aggregation query is "
-            f"{MAX_AGGREGATIONS}."
-        )
-    if len({aggregation.alias for aggregation in aggregations}) < len(aggregations):
-        raise InvalidArgument("Two aggregations have the same alias.")
-    for aggregation in aggregations:
-        if aggregation.kind is AggregationKind.COUNT:
-            if aggregation.up_to is not None and aggregation.up_to <= 0:
-                raise InvalidArgument("count.upTo must be greater than zero.")
-        elif aggregation.field_path is None:
-            raise InvalidArgument(f"{aggregation.kind.value} needs a field.")
-        else:
-            check_field_path(aggregation.field_path)
+    if canonical.limit is None and not canonical.offset:
+        return canonical
+    stated = canonical.order_by[: canonical.stated_orders]
+    if any(order.field_path == DOCUMENT_ID for order in stated):
+        return canonical
+    ordered = {order.field_path for order in canonical.order_by}
+    paths = {each.field_path for each in aggregations if each.field_path is not None} - ordered
+    *orders, by_name = canonical.order_by
+    added = (Order(path, by_name.direction) for path in sorted(paths, key=format_field_path))
+    return replace(canonical, order_by=(*orders, *added, by_name))
 
 
 def only_counts(aggregations: Sequence[Aggregation]) -> bool:

@@ -19,7 +19,7 @@ from baas.db.unit import Database, Tx
 from baas.documents import listing, queries
 from baas.documents import transactions as transaction_rules
 from baas.documents.access import Access
-from baas.documents.aggregation import check_aggregations
+from baas.documents.aggregation import ordered_by_aggregated
 from baas.documents.background import BackgroundWork
 from baas.documents.catalogue import Catalogue
 from baas.documents.change_feed import ChangeFeed
@@ -46,7 +46,7 @@ from baas.documents.ttl import Expiry
 from baas.documents.versions import VersionedReads
 from baas.documents.writer import Writer
 from baas.errors import Aborted, ApiError, DeadlineExceeded, InvalidArgument, PermissionDenied
-from baas.model.canonical import canonical_id, canonicalize
+from baas.model.canonical import canonical_id, canonicalize, check_aggregations
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import (
@@ -323,7 +323,7 @@ class DocumentStore:
             PermissionDenied, InvalidArgument: as for :meth:`run_query`.
         """
         check_aggregations(aggregations)
-        canonical = canonicalize(query)
+        canonical = ordered_by_aggregated(canonicalize(query), aggregations)
         only_planned = explain is not None and not explain.analyze
 
         def unit(

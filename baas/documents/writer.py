@@ -66,6 +66,17 @@ class _Touched:
             transformed = tuple(transform.field_path for transform in write.transforms)
             self.mask = (*self.mask, *write.mask, *transformed)
 
+    def stated(self, write: Write) -> Write:
+        """The write without an update time that held before the commit's earlier writes of the document."""
+        expected = write.precondition.update_time
+        if not self.written or expected is None or self.before is None:
+            return write
+        return (
+            replace(write, precondition=Precondition())
+            if expected == self.before.update_time
+            else write
+        )
+
     def pending(self) -> PendingWrite:
         if self.after is None:
             method = "delete"
@@ -167,12 +178,12 @@ class Writer:
             item = touched.get(write.name)
             if item is None:
                 item = touched[write.name] = self._read(tx, entry, write.name)
-            item.note(write)
             try:
-                applied = apply_write(item.after, write, now)
+                applied = apply_write(item.after, item.stated(write), now)
             except ApiError:
                 self._check_before_telling(tx, entry, writes, principal, now)
                 raise
+            item.note(write)
             item.after = applied.after
             item.changed = item.changed or applied.changed
             results.append(applied.result)

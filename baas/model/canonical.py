@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 from baas.errors import InvalidArgument
 from baas.model.key_encoding import encode_value
 from baas.model.limits import (
+    MAX_AGGREGATIONS,
     MAX_DISJUNCTIONS,
     MAX_FILTER_DEPTH,
     MAX_FILTERS,
@@ -33,6 +34,8 @@ from baas.model.paths import (
     parse_field_path,
 )
 from baas.model.query import (
+    Aggregation,
+    AggregationKind,
     CompositeFilter,
     Cursor,
     Direction,
@@ -97,6 +100,7 @@ def canonicalize(query: Query) -> Query:
     where = query.where
     if where is not None:
         _check_filter(where, query.database)
+        _check_name_equality(where)
     _check_orders(query.order_by)
     for cursor in (query.start_at, query.end_at):
         if cursor is not None:
@@ -113,6 +117,35 @@ def canonicalize(query: Query) -> Query:
         select=None if query.select is None else _canonical_select(query.select),
         stated_orders=(len(query.order_by) if query.stated_orders is None else query.stated_orders),
     )
+
+
+def check_aggregations(aggregations: Sequence[Aggregation]) -> None:
+    """Check what is asked for.
+
+    Raises:
+        InvalidArgument: none, too many, two of one alias, or one that is malformed.
+    """
+    if not aggregations:
+        raise InvalidArgument("Aggregations can not be empty.")
+    if len(aggregations) > MAX_AGGREGATIONS:
+        raise InvalidArgument(
+            f"The maximum number of aggregations allowed in an aggregation query is "
+            f"{MAX_AGGREGATIONS}."
+        )
+    aliases: set[str] = set()
+    for aggregation in aggregations:
+        if aggregation.alias in aliases:
+            raise InvalidArgument(
+                f"Aggregation aliases contain duplicate alias: {aggregation.alias[:200]}."
+            )
+        aliases.add(aggregation.alias)
+        if aggregation.kind is AggregationKind.COUNT:
+            if aggregation.up_to is not None and aggregation.up_to <= 0:
+                raise InvalidArgument("count.upTo must be greater than zero.")
+        elif aggregation.field_path is None:
+            raise InvalidArgument(f"{aggregation.kind.value} needs a field.")
+        else:
+            check_field_path(aggregation.field_path)
 
 
 def canonical_id(query: Query) -> bytes:
@@ -244,6 +277,22 @@ def _check_name_filter(condition: FieldFilter, database: DatabaseId) -> None:
         _check_name_value(value, database, "__name__ filter")
 
 
+def _check_name_equality(where: Filter) -> None:
+    """Documented nowhere, but Firestore and its emulator refuse it, wherever in the filter the parts are."""
+    conditions = list(field_filters(where))
+    compared = {each.field_path for each in conditions if each.op in _INEQUALITIES}
+    if not compared or DOCUMENT_ID in compared:
+        return
+    if any(
+        each.field_path == DOCUMENT_ID and each.op in (Operator.EQUAL, Operator.IN)
+        for each in conditions
+    ):
+        raise InvalidArgument(
+            "Equality on key is not allowed if there are other inequality fields and key does not "
+            "appear in inequalities."
+        )
+
+
 def _check_name_value(value: Value, database: DatabaseId, what: str) -> None:
     if not isinstance(value, Reference):
         raise InvalidArgument(f"The value of a {what} must be a document reference.")
@@ -263,7 +312,9 @@ def _check_orders(orders: tuple[Order, ...]) -> None:
                 f"order by clause cannot contain duplicate fields: {format_field_path(path)[:200]}."
             )
         if DOCUMENT_ID in seen:
-            raise InvalidArgument("order by clause cannot contain more fields after __name__.")
+            raise InvalidArgument(
+                "order by clause cannot contain more fields after the key (__name__)."
+            )
         seen.add(path)
 
 
@@ -314,8 +365,8 @@ def _all_orders(query: Query, where: Filter | None) -> tuple[Order, ...]:
     if DOCUMENT_ID in ordered:
         if added:
             raise InvalidArgument(
-                f"order by clause cannot contain more fields after __name__: order by the inequality "
-                f"field {format_field_path(added[0])[:200]} before it."
+                "order by clause cannot contain more fields after the key (__name__): order by the "
+                f"inequality field {format_field_path(added[0])[:200]} before it."
             )
         return query.order_by
     return (

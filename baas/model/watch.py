@@ -19,7 +19,11 @@ from baas.model.values import Timestamp
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a client watches: a query, or a fixed set of documents (exactly one of the two)."""
+    """What a client watches: a query, or a fixed set of documents (exactly one of the two).
+
+    ``refusal``: what was wrong with the message, if it could not be understood. Such a target is answered,
+    so that the stream's other targets live on.
+    """
 
     target_id: int
     query: Query | None = None
@@ -28,6 +32,7 @@ class Target:
     read_time: Timestamp | None = None
     expected_count: int | None = None
     once: bool = False
+    refusal: ApiError | None = None
 
 
 @dataclass(frozen=True, slots=True)

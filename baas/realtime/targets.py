@@ -93,6 +93,8 @@ def check_target(target: Target, database: DatabaseId, options: RealtimeOptions)
     Raises:
         InvalidArgument: it cannot be watched.
     """
+    if target.refusal is not None:
+        raise target.refusal
     if (target.query is None) == (not target.documents):
         raise InvalidArgument("A target must have either a query or documents.")
     query = None

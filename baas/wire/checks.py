@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from baas.errors import InvalidArgument
-from baas.model.canonical import check_field_path
-from baas.model.limits import MAX_AGGREGATIONS, MAX_FILTER_DEPTH, MAX_TRANSFORMS
+from baas.model.canonical import check_aggregations, check_field_path
+from baas.model.limits import MAX_FILTER_DEPTH, MAX_TRANSFORMS
 from baas.model.paths import (
     DOCUMENT_ID,
     DatabaseId,
@@ -159,16 +159,11 @@ def named_aggregations(aggregations: Sequence[Aggregation]) -> tuple[Aggregation
         InvalidArgument: none at all, too many, two with one alias, a reserved alias, or an aggregation
             of ``__name__``.
     """
-    if not 1 <= len(aggregations) <= MAX_AGGREGATIONS:
-        raise InvalidArgument(f"A query must have 1 to {MAX_AGGREGATIONS} aggregations.")
     for aggregation in aggregations:
         check_field_path((aggregation.alias,))
         if aggregation.field_path == DOCUMENT_ID:
             raise InvalidArgument("__name__ cannot be aggregated: only counted.")
-    given = [aggregation.alias for aggregation in aggregations if aggregation.alias]
-    taken = set(given)
-    if len(taken) != len(given):
-        raise InvalidArgument("The aliases of aggregations must be unique.")
+    taken = {aggregation.alias for aggregation in aggregations if aggregation.alias}
     result = []
     number = 1
     for aggregation in aggregations:
@@ -178,6 +173,7 @@ def named_aggregations(aggregations: Sequence[Aggregation]) -> tuple[Aggregation
             aggregation = replace(aggregation, alias=f"field_{number}")
             number += 1
         result.append(aggregation)
+    check_aggregations(result)
     return tuple(result)
 
 
@@ -222,20 +218,6 @@ def check_written_once(writes: Sequence[Write]) -> None:
     """
     if len({write.name for write in writes}) != len(writes):
         raise InvalidArgument("A batch write must not write to one document more than once.")
-
-
-def check_verified_apart(writes: Sequence[Write]) -> None:
-    """Refuse a request that verifies a document and has another write, or verify, of it.
-
-    Raises:
-        InvalidArgument: it does.
-    """
-    verified = {write.name for write in writes if write.kind is WriteKind.VERIFY}
-    if verified and sum(write.name in verified for write in writes) > len(verified):
-        raise InvalidArgument(
-            "The same document cannot be verified more than once, or verified and written, in a "
-            "single request."
-        )
 
 
 def check_query_given(given: bool) -> None:

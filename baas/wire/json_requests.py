@@ -17,6 +17,7 @@ from baas.model.query import (
     Consistency,
     TransactionOptions,
 )
+from baas.model.repeated_writes import check_repeated_writes
 from baas.model.values import Value
 from baas.model.watch import AddTarget, ListenRequest, RemoveTarget, Target
 from baas.model.write import (
@@ -29,7 +30,6 @@ from baas.model.write import (
 )
 from baas.wire.checks import (
     check_query_given,
-    check_verified_apart,
     check_written_once,
     checked_name,
     checked_page_size,
@@ -167,7 +167,7 @@ def parse_writes(
         parse_write(each, database=database, strict=strict, where=f"writes[{index}]")
         for index, each in enumerate(raw)
     )
-    check_verified_apart(writes)
+    check_repeated_writes(writes)
     return writes
 
 
@@ -338,8 +338,22 @@ def parse_listen_request(
 
 
 def parse_target(raw: object, database: DatabaseId, *, strict: bool = False) -> Target:
-    """A ``Target``: of a query, or of documents."""
+    """A ``Target``: of a query, or of documents. One that is malformed carries why.
+
+    Raises:
+        InvalidArgument: it has no id that a refusal could name.
+    """
     message = JsonObject(raw, _TARGET, "addTarget", strict=strict)
+    target_id = message.int32("targetId") or 0
+    try:
+        return _parse_target(message, target_id, database, strict=strict)
+    except InvalidArgument as refusal:
+        return Target(target_id, refusal=refusal)
+
+
+def _parse_target(
+    message: JsonObject, target_id: int, database: DatabaseId, *, strict: bool
+) -> Target:
     kind = message.one_of("query", "documents")
     query = None
     names: tuple[DocumentName, ...] = ()
@@ -360,7 +374,7 @@ def parse_target(raw: object, database: DatabaseId, *, strict: bool = False) -> 
     if query is None and not names:
         raise InvalidArgument("A target must have a query, or documents to watch.")
     return Target(
-        message.int32("targetId") or 0,
+        target_id,
         query,
         names,
         message.octets("resumeToken"),

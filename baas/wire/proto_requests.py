@@ -11,6 +11,7 @@ from typing import Any, Final
 from baas.errors import InvalidArgument
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import Consistency, TransactionOptions
+from baas.model.repeated_writes import check_repeated_writes
 from baas.model.values import Timestamp, Value
 from baas.model.watch import AddTarget, ListenRequest, RemoveTarget, Target
 from baas.model.write import (
@@ -24,7 +25,6 @@ from baas.model.write import (
 from baas.wire.checks import (
     check_query_given,
     check_unnamed,
-    check_verified_apart,
     check_written_once,
     checked_name,
     checked_page_size,
@@ -102,7 +102,7 @@ def decode_write(message: Any, database: DatabaseId | None = None) -> Write:
 def decode_writes(messages: Iterable[Any], database: DatabaseId | None) -> tuple[Write, ...]:
     """Writes, in order."""
     writes = tuple(decode_write(each, database) for each in messages)
-    check_verified_apart(writes)
+    check_repeated_writes(writes)
     return writes
 
 
@@ -317,7 +317,14 @@ def decode_listen_request(message: Any, database: DatabaseId | None = None) -> L
 
 
 def decode_target(message: Any, database: DatabaseId) -> Target:
-    """A ``Target``: of a query, or of documents."""
+    """A ``Target``: of a query, or of documents. One that is malformed carries why."""
+    try:
+        return _decode_target(message, database)
+    except InvalidArgument as refusal:
+        return Target(message.target_id, refusal=refusal)
+
+
+def _decode_target(message: Any, database: DatabaseId) -> Target:
     kind = message.WhichOneof("target_type")
     query = None
     names: tuple[DocumentName, ...] = ()

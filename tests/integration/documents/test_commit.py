@@ -13,6 +13,7 @@ from baas.documents.service import DocumentStore
 from baas.errors import (
     AlreadyExists,
     ApiError,
+    FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -91,6 +92,19 @@ async def test_a_write_without_effect_keeps_the_update_time(store: DocumentStore
     first = await commit(store, put("c/a", {"n": 1}))
     second = await commit(store, put("c/a", {"n": 1}))
     assert second.write_results[0].update_time == first.commit_time
+
+
+async def test_an_update_time_holds_for_all_writes_of_a_document(store: DocumentStore) -> None:
+    first = await commit(store, put("c/a", {"n": 1}))
+    unchanged = Precondition(update_time=first.commit_time)
+    await commit(
+        store,
+        put("c/a", {"n": 2}, precondition=unchanged),
+        put("c/a", {"n": 3}, precondition=unchanged),
+    )
+    assert await fields_of(store, "c/a") == {"n": 3}
+    with pytest.raises(FailedPrecondition):
+        await commit(store, put("c/a", {"n": 4}, precondition=unchanged))
 
 
 async def test_a_write_to_another_database_is_refused(store: DocumentStore) -> None:

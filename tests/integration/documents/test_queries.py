@@ -84,6 +84,26 @@ async def test_only_documents_with_all_aggregated_fields_count(store: DocumentSt
     assert result.values == {"count": 1, "sum": 1, "m": 10.0}
 
 
+async def test_a_limit_takes_documents_in_the_order_of_the_aggregated_fields(
+    store: DocumentStore,
+) -> None:
+    numbers = {"a": {"n": 9, "m": 1}, "b": {"n": 5, "m": 3}, "c": {"m": 2}, "d": {"n": 1, "m": 4}}
+    await commit(store, *(put(f"c/{each}", fields) for each, fields in numbers.items()))
+
+    async def total(asked: Query, *aggregations: Aggregation) -> dict[str, Value]:
+        return dict((await store.run_aggregation(asked, aggregations, OWNER)).values)
+
+    assert await total(query("c", limit=2), SUM) == {"sum": 6}
+    assert await total(query("c", limit=3), SUM, COUNT) == {"sum": 15, "count": 3}
+    assert await total(query("c", offset=1), SUM) == {"sum": 14}
+    assert await total(query("c", order_by=(by("m"),), limit=2), SUM) == {"sum": 14}
+    descending = (by("m", Direction.DESCENDING),)
+    assert await total(query("c", order_by=descending, limit=2), SUM) == {"sum": 6}
+    other = Aggregation("m", AggregationKind.SUM, ("m",))
+    assert await total(query("c", limit=2), SUM, other) == {"sum": 14, "m": 4}
+    assert await total(query("c", order_by=(by("__name__"),), limit=2), SUM) == {"sum": 14}
+
+
 async def test_up_to_bounds_a_count(store: DocumentStore) -> None:
     await commit(store, *(put(f"c/{i}") for i in range(5)))
     bounded = Aggregation("n", AggregationKind.COUNT, up_to=3)

@@ -223,6 +223,38 @@ async def test_grpc_health_is_told(client: Client) -> None:
     watch.cancel()
 
 
+async def test_grpc_a_malformed_target_is_refused_and_the_others_live_on(
+    client: Client, collection: str
+) -> None:
+    stream = client.stream("Listen")
+    good = proto.ListenRequest(database=DATABASE)
+    good.add_target.target_id = 2
+    good.add_target.documents.documents.append(f"{DATABASE}/documents/{collection}/x")
+    bad = proto.ListenRequest(database=DATABASE)
+    bad.add_target.target_id = 4
+    bad.add_target.query.parent = f"{DATABASE}/documents/a/__reserved__"
+    getattr(bad.add_target.query.structured_query, "from").add(collection_id="b")
+    for request in (bad, good):
+        await stream.write(request.SerializeToString())
+
+    async def answer() -> Any:
+        return proto.ListenResponse.FromString(await stream.read())
+
+    refused = (await answer()).target_change
+    assert refused.target_change_type == proto.TargetChange.REMOVE
+    assert list(refused.target_ids) == [4]
+    assert refused.cause.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    added = (await answer()).target_change
+    assert added.target_change_type == proto.TargetChange.ADD
+    while (await answer()).target_change.target_change_type != proto.TargetChange.CURRENT:
+        pass
+    await client.unary("Commit", commit(update(f"{collection}/x", a="seen")))
+    while not (change := await answer()).HasField("document_change"):
+        pass
+    assert change.document_change.document.fields["a"].string_value == "seen"
+    stream.cancel()
+
+
 def pipeline(collection: str, **fields: Any) -> Any:
     request = proto.ExecutePipelineRequest(database=DATABASE, **fields)
     stage = request.structured_pipeline.pipeline.stages.add(name="collection")

@@ -140,7 +140,8 @@ class TestPreconditions:
             (None, Precondition(exists=True), NotFound),
             (None, Precondition(update_time=BEFORE), FailedPrecondition),
             ({}, Precondition(exists=False), AlreadyExists),
-            ({}, Precondition(update_time=NOW), FailedPrecondition),
+            ({}, Precondition(update_time=Timestamp(BEFORE.micros - 1)), FailedPrecondition),
+            ({}, Precondition(update_time=NOW), InvalidArgument),
         ],
     )
     def test_a_failed_one_refuses_every_kind_of_write(

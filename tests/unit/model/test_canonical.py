@@ -34,6 +34,10 @@ def where(field: str, op: Operator, value: Value = None) -> FieldFilter:
     return FieldFilter((field,), op, value)
 
 
+NAMED = FieldFilter(DOCUMENT_ID, Op.EQUAL, REFERENCE)
+AFTER = FieldFilter(DOCUMENT_ID, Op.GREATER_THAN, REFERENCE)
+
+
 def all_of(*filters: Filter) -> CompositeFilter:
     return CompositeFilter("AND", filters)
 
@@ -129,6 +133,8 @@ class TestFilters:
             (where("a", Op.NOT_IN, []), "non-empty"),
             (where("a", Op.IN, 1), "requires an ArrayValue"),
             (all_of(where("a", Op.NOT_EQUAL, 1), where("b", Op.NOT_IN, [1])), "Only a single"),
+            (all_of(NAMED, where("a", Op.NOT_EQUAL, 1)), "Equality on key is not allowed"),
+            (any_of(NAMED, where("a", Op.GREATER_THAN, 1)), "Equality on key is not allowed"),
             (all_of(where("a", Op.NOT_IN, [1]), where("b", Op.IN, [1, 2])), "cannot be used"),
             (any_of(where("a", Op.NOT_IN, [1]), where("b", Op.EQUAL, 1)), "cannot be used"),
             (any_of(where("a", Op.NOT_IN, [1])), "cannot be used"),
@@ -229,6 +235,16 @@ class TestRest:
     def test_refuses(self, query: Query, message: str) -> None:
         with pytest.raises(InvalidArgument, match=message):
             canonicalize(query)
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            all_of(NAMED, where("a", Op.EQUAL, 1)),
+            all_of(NAMED, where("a", Op.GREATER_THAN, 1), AFTER),
+        ],
+    )
+    def test_a_name_goes_with_equalities_and_with_ranges_of_names(self, condition: Filter) -> None:
+        canonicalize(replace(QUERY, where=condition))
 
     def test_a_limit_of_zero_is_not_an_absent_one(self) -> None:
         zero, absent = canonicalize(replace(QUERY, limit=0)), canonicalize(QUERY)

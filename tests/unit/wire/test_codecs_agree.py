@@ -16,6 +16,7 @@ from baas.model.paths import DocumentName
 from baas.model.query import Cursor
 from baas.model.values import Timestamp, Value
 from baas.model.watch import (
+    AddTarget,
     BloomFilter,
     DocumentChange,
     DocumentDelete,
@@ -33,11 +34,14 @@ from tests.unit.wire.messages import JSON, ROOT, comparable
 
 
 def outcome(decode: Callable[[], Any]) -> Any:
-    """What a decoder answers, or that it refuses."""
+    """What a decoder answers, or that it refuses (a listen target: under its id)."""
     try:
-        return comparable(decode())
+        decoded = decode()
     except InvalidArgument:
         return "refused"
+    if isinstance(decoded, AddTarget) and decoded.target.refusal is not None:
+        return "refused", decoded.target.target_id
+    return comparable(decoded)
 
 
 def to_proto(message_class: Any, raw: JSON) -> Any:

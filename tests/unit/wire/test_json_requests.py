@@ -411,17 +411,31 @@ class TestListenRequests:
         "raw",
         [
             {},
-            {"addTarget": {}},
-            {"addTarget": {"targetId": 1, "documents": {"documents": []}}},
-            {"addTarget": {"targetId": 1, "documents": {"documents": [NAME]}, "query": {}}},
-            {"addTarget": {"query": {"parent": f"{DatabaseId('q').name}/documents"}}},
+            {"addTarget": []},
+            {"addTarget": {"targetId": "x", "documents": {"documents": [NAME]}}},
             {"removeTarget": 2**40},
-            {"addTarget": {"documents": {"documents": [NAME]}, "resumeToken": "%"}},
         ],
     )
     def test_refuses(self, raw: Any) -> None:
         with pytest.raises(InvalidArgument):
             parse_listen_request(raw, DATABASE)
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            {},
+            {"documents": {"documents": []}},
+            {"documents": {"documents": [NAME]}, "query": {}},
+            {"documents": {"documents": [f"{ROOT}/__reserved__/x"]}},
+            {"documents": {"documents": [NAME]}, "resumeToken": "%"},
+            {"query": {"parent": f"{DatabaseId('q').name}/documents"}},
+        ],
+    )
+    def test_a_malformed_target_carries_why(self, target: Any) -> None:
+        request = parse_listen_request({"addTarget": {"targetId": 4, **target}}, DATABASE)
+        assert isinstance(request, AddTarget)
+        assert request.target.target_id == 4
+        assert isinstance(request.target.refusal, InvalidArgument)
 
     def test_needs_a_database_and_one_only(self) -> None:
         with pytest.raises(InvalidArgument, match="must name its database"):
