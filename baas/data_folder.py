@@ -43,6 +43,8 @@ class DataFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(self.path / "homefire.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            # SQLite gives the files beside it the rights of this one.
+            self.database.touch(mode=0o600)
         except OSError as error:
             raise FolderError(
                 f"data: the folder {self.path} cannot be used: {error.strerror}"

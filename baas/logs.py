@@ -66,10 +66,20 @@ class ConsoleFormatter(logging.Formatter):
         if self._colours:
             level = f"\x1b[{_LEVEL_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
         extra = "".join(f" {key}={value}" for key, value in _extra_of(record).items())
-        line = f"{_time_of(record)} [{level}] {record.getMessage()}{extra} [{record.name}]"
+        event = _printable(f"{record.getMessage()}{extra}")
+        line = f"{_time_of(record)} [{level}] {event} [{record.name}]"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line
+
+
+def _printable(text: str) -> str:
+    """What a terminal shows as it is: names that callers choose make no second line, and no colours."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _time_of(record: logging.LogRecord) -> str:

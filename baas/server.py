@@ -305,6 +305,7 @@ def _auth(
     options = AuthOptions(
         dev=settings.dev,
         default_project=settings.project,
+        projects=None if settings.dev else settings.served_projects,
         api_keys=settings.api_keys,
         public_url=settings.public_url or address,
         email_enumeration_protection=settings.email_enumeration_protection,
@@ -405,17 +406,18 @@ def blob_store(settings: Settings, folder: DataFolder) -> BlobStore:
 
 
 class _SigningKeyRing:
-    """Service accounts as signers of storage addresses: by the newest key of an account."""
+    """Service accounts as signers of storage addresses, with each of their keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, access_id: str) -> SigningKey | None:
+    async def find(self, access_id: str) -> list[SigningKey]:
         """See :class:`baas.storage.signed_urls.SigningKeys`."""
-        for key in reversed(await list_keys(self._database)):
-            if key.client_email == access_id:
-                return SigningKey(key.project, public_key=key.public_key.encode())
-        return None
+        return [
+            SigningKey(key.project, key.role, public_key=key.public_key.encode())
+            for key in await list_keys(self._database)
+            if key.client_email == access_id
+        ]
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -80,7 +80,8 @@ class Settings(BaseModel):
     )
     projects: tuple[str, ...] = Field(
         (),
-        description="Further projects that this server serves; development mode takes any.",
+        description="Further projects that this server serves, beside those of `api_keys`; development mode "
+        "takes any.",
     )
     buckets: tuple[str, ...] = Field(
         (), description="Further buckets of the default project, beside its standard ones."
@@ -203,8 +204,9 @@ class Settings(BaseModel):
     max_request_bytes: int = Field(
         40 * MIB,
         ge=MIB,
-        description="Largest body of a REST or WebChannel request, uploads apart. The API's own limit "
-        "of 11 MiB a REST request is checked inside, with its documented error.",
+        description="Largest message of a WebSocket. Bodies of other requests have the bounds of their "
+        "APIs: 11 MiB for documents over REST, 10 over gRPC, 96 MiB for a row of them over WebChannel, "
+        "256 KiB for accounts.",
     )
     max_connections: int = Field(20_000, ge=1, description="Open connections at most.")
     max_upload_bytes: int = Field(
@@ -359,8 +361,8 @@ class Settings(BaseModel):
 
     @property
     def served_projects(self) -> frozenset[str]:
-        """Every project that this server serves in production."""
-        return frozenset((self.project, *self.projects))
+        """Every project that this server serves in production: the named ones, and those of API keys."""
+        return frozenset((self.project, *self.projects, *self.api_keys.values()))
 
 
 def _read_pairs(text: str) -> dict[str, str]:

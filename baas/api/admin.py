@@ -12,21 +12,25 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 import baas
 from baas.access.principal import Principal
 from baas.access.release_store import ReleaseStore
 from baas.api import metrics, rules_rest
 from baas.api.edge import render_api_error, render_http_exception
-from baas.api.http import error_response
+from baas.api.http import BoundedBodies, error_response
 from baas.errors import ApiError, InvalidArgument
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of a request: rules, and suites of their tests."""
 
 Authenticate = Callable[[str | None, str], Awaitable[Principal]]
 
 
 def application(
     store: ReleaseStore, figures: metrics.Figures, authenticate: Authenticate, project: str
-) -> FastAPI:
+) -> ASGIApp:
     """The application; ``/openapi.json`` describes it. ``project`` is the default project."""
     app = FastAPI(
         title="Homefire",
@@ -45,7 +49,7 @@ def application(
     app.add_exception_handler(ApiError, render_api_error)
     app.add_exception_handler(HTTPException, render_http_exception)
     app.add_exception_handler(RequestValidationError, _render_validation_error)
-    return app
+    return BoundedBodies(app, MAX_BODY)
 
 
 async def _render_validation_error(_request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from baas.access.principal import Principal, PrincipalKind
 from baas.api.storage_media import media_response
 from baas.api.storage_requests import body_stream, endpoint, int_header, raw_path, unescape
-from baas.errors import InvalidArgument, NotFound, PermissionDenied
+from baas.errors import InvalidArgument, NotFound
 from baas.storage.downloads import Download
 from baas.storage.model import Hashes, Preconditions, UploadRequest
 from baas.storage.service import StorageService
@@ -78,16 +78,15 @@ class _SignedUrls:
         if not is_signed(parameters):
             raise InvalidArgument("X-Goog-Algorithm is missing.")
         project = await self._service.buckets.project_of(bucket)
-        key = await self._keys.find(access_id_of(parameters))
-        if key is None:
-            raise PermissionDenied("The URL's signer is not known here.")
-        headers = dict(request.headers.items())
-        verify(
-            SignedRequest(request.method, signed_path, query, headers), key, dt.datetime.now(dt.UTC)
-        )
+        access_id = access_id_of(parameters)
+        keys = await self._keys.find(access_id)
+        signed = SignedRequest(request.method, signed_path, query, dict(request.headers.items()))
+        key = verify(signed, keys, dt.datetime.now(dt.UTC))
         if project is None or project != key.project:
             raise NotFound(f"The bucket {bucket} does not exist.")
-        return Principal(PrincipalKind.SERVICE_ACCOUNT, project=project)
+        return Principal(
+            PrincipalKind.SERVICE_ACCOUNT, uid=access_id, project=project, role=key.role
+        )
 
     async def _put(
         self, request: Request, principal: Principal, bucket: str, name: str

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from baas.errors import ApiError, Cancelled, InvalidArgument, ResourceExhausted
 
@@ -53,6 +53,37 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class BoundedBodies:
+    """An application that gets bodies only when they are whole and within a bound: for frameworks that read
+    them, whatever their size, before anything else is asked."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        """``limit``: bytes of a body."""
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request.
+
+        Raises:
+            PayloadTooLarge: its body is over the bound.
+            Cancelled: the client went away before the end of it.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body: bytes | None = await read_body(receive, self._limit)
+
+        async def receive_whole() -> Message:
+            nonlocal body
+            if body is None:
+                return await receive()
+            whole, body = body, None
+            return {"type": "http.request", "body": whole, "more_body": False}
+
+        await self._app(scope, receive_whole, send)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from baas.api.identity_render import (
     sign_in_json,
     tokens_json,
 )
-from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error
+from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error, project_of_key
 from baas.auth.authenticator import Authenticator
 from baas.auth.context import SignedIn
 from baas.auth.errors import AuthError
@@ -306,7 +306,8 @@ class IdentityApi:
             content_type = request.headers.get("content-type", "")
             json_body = content_type.split(";")[0].strip() == "application/json"
             fields = Fields(parse_object(body) if json_body else _parse_form(body))
-            return JSONResponse(await self._exchange(fields))
+            project = self._project_of_key(request)
+            return JSONResponse(await self._exchange(fields, project))
         except ApiError as error:
             return identity_error(error)
 
@@ -328,7 +329,14 @@ class IdentityApi:
             headers={"cache-control": "no-store"},
         )
 
-    async def _exchange(self, fields: Fields) -> dict[str, Any]:
+    def _project_of_key(self, request: Request) -> str | None:
+        """The project that the call's API key names; ``None`` where keys name none."""
+        options = self._service.options
+        if not options.api_keys or options.dev:
+            return None
+        return project_of_key(request.query_params.get("key") or "", options)
+
+    async def _exchange(self, fields: Fields, project: str | None) -> dict[str, Any]:
         grant = fields.text("grant_type") or fields.text("grantType")
         if not grant:
             raise AuthError("MISSING_GRANT_TYPE")
@@ -337,7 +345,7 @@ class IdentityApi:
         refresh_token = fields.text("refresh_token") or fields.text("refreshToken")
         if not refresh_token:
             raise AuthError("MISSING_REFRESH_TOKEN")
-        signed_in, scope = await self._service.refresh(refresh_token)
+        signed_in, scope = await self._service.refresh(refresh_token, project=project)
         return {
             "access_token": signed_in.id_token,
             "expires_in": str(signed_in.expires_in),

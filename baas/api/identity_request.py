@@ -124,6 +124,7 @@ def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:
 
     Raises:
         InvalidArgument: the API key is unknown, or a name is no name.
+        AuthError: CONFIGURATION_NOT_FOUND: the project is not served here.
     """
     project = request.path_params.get("project") or fields.text("targetProjectId")
     if not project:
@@ -133,6 +134,8 @@ def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:
     scope = Scope(project, tenant)
     if not scope.valid:
         raise InvalidArgument("The project id or the tenant id has characters that none may have.")
+    if options.projects is not None and project not in options.projects:
+        raise AuthError("CONFIGURATION_NOT_FOUND", "The project is not served here.")
     return scope
 
 

@@ -90,6 +90,9 @@ class WebSocketOptions:
     max_frames: int = 10_000
     """Frames that a client may send at once; they are regained at ``frames_per_second``."""
     frames_per_second: float = 1_000.0
+    bytes_a_frame: int = 16 * 1024
+    """On a connection that compresses, so many bytes of a message count as a frame of their own: what was a
+    few kilobytes on the way may be megabytes here."""
     slow_seconds: float = 60.0
     """A reader that takes nothing for so long is cut off."""
 
@@ -180,6 +183,7 @@ class _Connection:
         "_allowance",
         "_closing",
         "_commits",
+        "_compressed",
         "_database",
         "_principal",
         "_regained",
@@ -207,10 +211,11 @@ class _Connection:
         self._regained = time.monotonic()
         self._stream = surface.realtime.open(database, principal)
         raw: RawFrames | None = scope.get("extensions", {}).get(EXTENSION)
+        self._compressed = raw is not None and raw.compressed
         self._sender: Sender
         if raw is not None:
             raw.forget_handshake()
-        if raw is not None and not raw.compressed:
+        if raw is not None and not self._compressed:
             self._sender = RawSender(raw, options.slow_seconds, self.end)
         else:
             self._sender = AsgiSender(send, options.slow_seconds, self.end)
@@ -257,8 +262,8 @@ class _Connection:
             log.info("a WebSocket reader was too slow to be told why it was closed")
 
     async def _take(self, message: Message) -> None:
-        self._charge()
         text = message.get("text")
+        self._charge(text or "")
         if text is None:
             raise BinaryFrame("Frames must be text: JSON objects.")
         frame = load_json(text)
@@ -325,12 +330,13 @@ class _Connection:
         row.add(request_id, size, make)
         await row.room()
 
-    def _charge(self) -> None:
+    def _charge(self, text: str) -> None:
         """Count a frame against the client's allowance."""
         options, now = self._surface.options, time.monotonic()
+        frames = 1 + (len(text) // options.bytes_a_frame if self._compressed else 0)
         regained = (now - self._regained) * options.frames_per_second
         self._regained = now
-        self._allowance = min(float(options.max_frames), self._allowance + regained) - 1
+        self._allowance = min(float(options.max_frames), self._allowance + regained) - frames
         if self._allowance < 0:
             raise ResourceExhausted("Frames come faster than this connection may send them.")
 

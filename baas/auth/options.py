@@ -95,6 +95,8 @@ class AuthOptions:
     """Development mode: unsigned tokens, the ``owner`` token, an outbox that can be read."""
     default_project: str = "homefire"
     """The project of calls that carry only an API key."""
+    projects: frozenset[str] | None = None
+    """The projects that have accounts here; ``None``: any."""
     api_keys: Mapping[str, str] = field(default_factory=dict)
     """API key -> project. Empty: any key, and it means the default project."""
     public_url: str = "http://127.0.0.1:8080"

@@ -187,11 +187,14 @@ class AuthService:
         account = await self.context.database.read(lambda tx: accounts.by_email(tx, scope, name))
         return account.sign_in_methods() if account else []
 
-    async def refresh(self, refresh_token: str) -> tuple[SignedIn, Scope]:
-        """A fresh ID token, and the refresh token to use next time.
+    async def refresh(
+        self, refresh_token: str, *, project: str | None = None
+    ) -> tuple[SignedIn, Scope]:
+        """A fresh ID token, and the refresh token to use next time. ``project``: whose it must be.
 
         Raises:
-            AuthError: INVALID_REFRESH_TOKEN, TOKEN_EXPIRED, USER_DISABLED, USER_NOT_FOUND.
+            AuthError: INVALID_REFRESH_TOKEN, TOKEN_EXPIRED, USER_DISABLED, USER_NOT_FOUND,
+                PROJECT_NUMBER_MISMATCH.
         """
         context = self.context
         now_ms = context.now_ms()
@@ -205,6 +208,8 @@ class AuthService:
             account = accounts.by_key(tx, session.account_key)
             check_standing(account, {"auth_time": session.auth_time})
             assert account is not None
+            if project is not None and account.scope.project != project:
+                raise AuthError("PROJECT_NUMBER_MISMATCH")
             return accounts.update(tx, account, last_refresh_at=now_ms), session, following
 
         exchanged = await context.write(unit)

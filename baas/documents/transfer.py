@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -68,7 +68,7 @@ async def export_documents(
     latest = await store.read_at_version(database, lambda reader: reader.version)
     start = _resume_point(path, database) or _Start(latest, None, 0)
     count = start.count
-    with path.open("ab") as file:
+    with _opened(path) as file:
         if file.tell() == 0:
             file.write(_header(database, start.version))
         async for page in _pages(store, database, start):
@@ -80,6 +80,11 @@ async def export_documents(
         file.flush()
         os.fsync(file.fileno())
     return count
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file that is gone on with, or made: its owner's alone, as what it holds was behind rules."""
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 async def _pages(store: DocumentStore, database: DatabaseId, start: _Start) -> Any:

@@ -178,11 +178,13 @@ class StorageService:
         """A page of the objects whose names begin with a prefix.
 
         Raises:
-            PermissionDenied: the rules say no to ``list`` of the prefix.
+            PermissionDenied: the rules say no to ``list`` of the folder that holds all of them: of ``a`` for
+                the prefixes ``a/`` and ``a/b``, since ``a/bc`` begins with the latter, too.
             InvalidArgument: the page token is none of ours.
         """
+        folder = query.prefix.rpartition("/")[0].strip("/")
         await self.guard.known_bucket(query.bucket)
-        await self.guard.check(principal, query.bucket, query.prefix.strip("/"), "list")
+        await self.guard.check(principal, query.bucket, folder, "list")
         return await self.database.read(lambda tx: object_rows.list_page(tx, query))
 
     async def _require_get(

@@ -36,6 +36,8 @@ class SigningKey:
     """What an access id's signatures are checked by: an RSA public key (PEM), or an HMAC secret."""
 
     project: str
+    role: str = "viewer"
+    """Of the service account: a viewer's URLs let nobody write."""
     public_key: bytes | None = None
     secret: bytes | None = None
 
@@ -43,8 +45,8 @@ class SigningKey:
 class SigningKeys(Protocol):
     """Who may sign URLs."""
 
-    async def find(self, access_id: str) -> SigningKey | None:
-        """The key of a service account's address or of an HMAC key's id."""
+    async def find(self, access_id: str) -> Sequence[SigningKey]:
+        """The keys of a service account's address, or the one of an HMAC key's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +81,39 @@ def _scope_of(query: Mapping[str, str]) -> tuple[str, str, str]:
     return access_id, date, region
 
 
-def verify(request: SignedRequest, key: SigningKey, now: dt.datetime) -> None:
-    """Check a signed URL.
+def verify(request: SignedRequest, keys: Sequence[SigningKey], now: dt.datetime) -> SigningKey:
+    """Check a signed URL; answers which of its signer's keys signed it.
 
     Raises:
         InvalidArgument: it is malformed.
-        PermissionDenied: it is not valid yet, or any more, or the signature is another.
+        PermissionDenied: it is not valid yet, or any more, or no key of these made the signature.
     """
     query = dict(request.query)
     if len(query) != len(request.query):
         raise InvalidArgument("A signed URL has each parameter once.")
     _check_time(query, now)
-    algorithm = query["X-Goog-Algorithm"]
     try:
         signature = bytes.fromhex(query["X-Goog-Signature"])
     except ValueError:
         raise InvalidArgument("X-Goog-Signature is hexadecimal.") from None
     text = _string_to_sign(request, query)
+    for key in keys:
+        if _is_signed_with(key, query, signature, text):
+            return key
+    raise PermissionDenied("The URL's signature is not valid for this request.")
+
+
+def _is_signed_with(
+    key: SigningKey, query: Mapping[str, str], signature: bytes, text: bytes
+) -> bool:
+    algorithm = query["X-Goog-Algorithm"]
     if algorithm == RSA and key.public_key is not None:
-        valid = _rsa_valid(key.public_key, signature, text)
-    elif algorithm == HMAC and key.secret is not None:
+        return _rsa_valid(key.public_key, signature, text)
+    if algorithm == HMAC and key.secret is not None:
         _, date, region = _scope_of(query)
-        valid = hmac.compare_digest(_hmac_signature(key.secret, date, region, text), signature)
-    else:
-        valid = False
-    if not valid:
-        raise PermissionDenied("The URL's signature is not valid for this request.")
+        made = _hmac_signature(key.secret, date, region, text)
+        return hmac.compare_digest(made, signature)
+    return False
 
 
 def _check_time(query: Mapping[str, str], now: dt.datetime) -> None:

@@ -14,6 +14,12 @@ def test_a_folder_is_made_private(tmp_path: Path) -> None:
         assert folder.path.stat().st_mode & 0o077 == 0
 
 
+def test_a_database_is_private_in_a_folder_that_others_may_read(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with DataFolder(tmp_path) as folder:
+        assert folder.database.stat().st_mode & 0o077 == 0
+
+
 def test_a_second_lock_is_refused(tmp_path: Path) -> None:
     with DataFolder(tmp_path), pytest.raises(FolderError, match="another process"):
         DataFolder(tmp_path).__enter__()

@@ -26,6 +26,13 @@ def test_a_line_feed_in_a_message_does_not_make_a_second_json_line() -> None:
     assert "\n" not in JsonFormatter().format(record("a\nb"))
 
 
+def test_what_callers_name_makes_no_second_console_line_and_no_colours() -> None:
+    line = ConsoleFormatter(colours=False).format(
+        record("denied get of /%s", "a\n2026 [info] b\x1b[2J\u202e", project="p\nq")
+    )
+    assert line.endswith(r"denied get of /a\n2026 [info] b\x1b[2J\u202e project=p\nq [baas.x]")
+
+
 def test_a_console_line_can_be_read() -> None:
     line = ConsoleFormatter(colours=False).format(record("denied %s", "get", project="p"))
     assert line.endswith("[warning ] denied get project=p [baas.x]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,10 +22,16 @@ from grpclib.events import _DispatchServerEvents
 from grpclib.protocol import H2Protocol, Stream
 from grpclib.server import Handler
 from h2.config import H2Configuration
+from h2.errors import ErrorCodes
 from h2.events import (
     AlternativeServiceAvailable,
+    DataReceived,
     Event,
     InformationalResponseReceived,
+    PingReceived,
+    PriorityUpdated,
+    RemoteSettingsChanged,
+    StreamReset,
     UnknownFrameReceived,
 )
 from h2.settings import SettingCodes
@@ -35,6 +42,8 @@ log = logging.getLogger(__name__)
 _REQUIRED_HEADERS = frozenset((":method", ":path"))
 _IGNORED_EVENTS = (AlternativeServiceAvailable, InformationalResponseReceived, UnknownFrameReceived)
 """What h2 tells and no server needs; unknown frames must be ignored (RFC 9113 §4.1)."""
+
+Process = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +56,26 @@ class GrpcLimits:
     stream_window: int = 4 * 1_048_576
     """How much of a message may be under way before the service has asked for it."""
     header_list: int = 64 * 1_024
+    control_burst: int = 10_000
+    """Frames that carry nothing (pings, settings, empty data, ...) at once, and a second in the long run:
+    they cost the peer next to nothing, and each some time here. A reset counts for ``RESET_COST`` of them,
+    since a call was begun and ended for it."""
+    control_rate: float = 1_000.0
     keepalive_time: float = 60.0
     keepalive_timeout: float = 20.0
     shutdown_grace: float = 5.0
+
+
+RESET_COST = 10
+_CONTROL_COSTS: Mapping[type[Event], int] = {
+    PingReceived: 1,
+    PriorityUpdated: 1,
+    RemoteSettingsChanged: 1,
+    UnknownFrameReceived: 1,
+    StreamReset: RESET_COST,
+}
+_CALM_SECONDS = 1.0
+"""How long a peer that is told to keep calm has to read so."""
 
 
 class BytesCodec(CodecBase):
@@ -154,6 +180,8 @@ class GrpcProtocol(H2Protocol):
         self._connections = connections
         self._limits = limits
         self._on_shutdown = on_shutdown
+        self._allowance = float(limits.control_burst)
+        self._regained = time.monotonic()
         self._transport: asyncio.Transport | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -161,7 +189,11 @@ class GrpcProtocol(H2Protocol):
         super().connection_made(transport)
         self._transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
-        self.processor.processors.update(dict.fromkeys(_IGNORED_EVENTS, _ignore))
+        processors = cast("dict[type[Event], Process]", self.processor.processors)
+        processors.update(dict.fromkeys(_IGNORED_EVENTS, _ignore))
+        for event, cost in _CONTROL_COSTS.items():
+            processors[event] = self._charged(processors[event], cost)
+        processors[DataReceived] = self._charged_if_empty(processors[DataReceived])
         self.connection._connection.update_settings(
             {
                 SettingCodes.MAX_CONCURRENT_STREAMS: self._limits.concurrent_streams,
@@ -188,6 +220,40 @@ class GrpcProtocol(H2Protocol):
             self._on_shutdown()
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close_gracefully())
+
+    def _charged(self, process: Process, cost: int) -> Process:
+        """The processing of an event that is paid for out of the connection's allowance."""
+
+        def charged(event: Event) -> None:
+            if self._pays(cost):
+                process(event)
+
+        return charged
+
+    def _charged_if_empty(self, process: Process) -> Process:
+        def charged(event: Event) -> None:
+            assert isinstance(event, DataReceived)
+            if event.data or event.stream_ended is not None or self._pays(1):
+                process(event)
+
+        return charged
+
+    def _pays(self, cost: int) -> bool:
+        """Take from the allowance; without enough the connection ends (RFC 9113 §10.5)."""
+        limits, now = self._limits, time.monotonic()
+        regained = (now - self._regained) * limits.control_rate
+        self._regained = now
+        self._allowance = min(limits.control_burst, self._allowance + regained) - cost
+        if self._allowance >= 0:
+            return True
+        if self._transport is not None and not self._transport.is_closing():
+            log.info("an HTTP/2 connection was closed: too many frames that carry nothing")
+            last = self.connection._connection.highest_inbound_stream_id
+            calm = GoAwayFrame(0, last_stream_id=last, error_code=ErrorCodes.ENHANCE_YOUR_CALM)
+            self._transport.write(calm.serialize())
+            self.processor.close("Too many frames that carry nothing")
+            asyncio.get_running_loop().call_later(_CALM_SECONDS, self._transport.abort)
+        return False
 
     async def _close_gracefully(self) -> None:
         if self._transport is None or self._transport.is_closing():

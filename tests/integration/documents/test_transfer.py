@@ -43,6 +43,12 @@ async def test_what_is_imported_is_what_was_exported(store: DocumentStore, tmp_p
     assert len(original) == 3
 
 
+async def test_an_export_is_private(store: DocumentStore, tmp_path: Path) -> None:
+    path = tmp_path / "export.ndjson"
+    await transfer.export_documents(store, DATABASE, path)
+    assert path.stat().st_mode & 0o077 == 0
+
+
 async def test_an_interrupted_export_goes_on_at_its_version(
     store: DocumentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

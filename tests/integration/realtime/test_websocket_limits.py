@@ -162,6 +162,22 @@ async def test_too_many_frames_close_with_1008(start: Start) -> None:
         assert sum("pong" in frame for frame in frames) == 10
 
 
+async def test_messages_that_were_small_only_on_the_way_close_with_1008(start: Start) -> None:
+    server = await start(
+        websocket=WebSocketOptions(max_frames=10, frames_per_second=0.01, bytes_a_frame=1024)
+    )
+    large = '{"ping": "a"' + " " * 9 * 1024 + "}"
+    async with connected(server, compression="deflate") as client:
+        await client.socket.send(large)
+        assert await client.receive() == {"pong": "a"}
+        await client.socket.send(large)
+        assert (await client.closed())[0] == 1008
+    async with connected(server) as client:  # nothing is compressed: its size was its sender's cost
+        for _ in range(5):
+            await client.socket.send(large)
+            assert await client.receive() == {"pong": "a"}
+
+
 async def test_commits_are_taken_in_as_long_as_there_is_room(start: Start) -> None:
     server = await start(websocket=WebSocketOptions(max_commit_bytes=1_000))
     async with connected(server) as client:

@@ -30,8 +30,8 @@ SECRET = b"an hmac secret of the tests"
 
 
 class Keys:
-    async def find(self, access_id: str) -> SigningKey | None:
-        return SigningKey("demo-project", secret=SECRET) if access_id == "tester" else None
+    async def find(self, access_id: str) -> list[SigningKey]:
+        return [SigningKey("demo-project", secret=SECRET)] if access_id == "tester" else []
 
 
 class Client:

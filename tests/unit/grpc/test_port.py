@@ -12,6 +12,7 @@ import grpc
 import httpx2
 import pytest
 import websockets
+from hpack import Encoder
 
 from tests.unit.grpc.certificates import self_signed
 from tests.unit.grpc.port_server import Service, running
@@ -106,6 +107,52 @@ async def test_headers_that_are_not_ascii_end_only_their_connection(port: int) -
     writer.close()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         assert await call(channel, "Echo", b"still here") == b"still here"
+
+
+def http2_frame(kind: int, stream: int, payload: bytes = b"", flags: int = 0) -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+PING = http2_frame(6, 0, b"12345678")
+SETTINGS = http2_frame(4, 0)
+CANCEL = (8).to_bytes(4, "big")
+
+
+def cancelled_calls(count: int) -> bytes:
+    headers = [(":method", "POST"), (":scheme", "http"), (":path", "/test.Echo/Hold")]
+    block = Encoder().encode([*headers, (":authority", "h"), ("content-type", "application/grpc")])
+    return b"".join(
+        http2_frame(1, 2 * n + 1, block, flags=4) + http2_frame(3, 2 * n + 1, CANCEL)
+        for n in range(count)
+    )
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [PING * 20_000, SETTINGS * 20_000, cancelled_calls(3_000)],
+    ids=["pings", "settings", "calls begun and cancelled"],
+)
+async def test_a_flood_of_frames_that_carry_nothing_ends_its_connection(
+    port: int, flood: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PREFACE + SETTINGS + flood)
+    with contextlib.suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert await call(channel, "Echo", b"still here") == b"still here"
+
+
+async def test_a_peer_that_pings_now_and_then_is_answered(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PREFACE + SETTINGS + PING * 1_000)
+    answer = http2_frame(6, 0, b"12345678", flags=1)
+    received = b""
+    while received.count(answer) < 1_000:
+        received += await asyncio.wait_for(reader.read(65_536), 10)
+    writer.close()
 
 
 async def test_unknown_method_is_unimplemented(port: int) -> None:

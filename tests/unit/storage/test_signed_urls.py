@@ -64,7 +64,7 @@ def now() -> dt.datetime:
 def test_the_official_clients_urls_verify(name: str) -> None:
     asked = request(signed_by_the_official_client(name))
     assert access_id_of(dict(asked.query)) == EMAIL
-    verify(asked, KEY, now())
+    verify(asked, [KEY], now())
 
 
 def test_signed_headers_and_parameters_are_held_to() -> None:
@@ -76,7 +76,7 @@ def test_signed_headers_and_parameters_are_held_to() -> None:
         query_parameters={"userProject": "p"},
     )
     given = {"content-type": "text/plain", "x-goog-meta-by": "ada"}
-    verify(request(url, "PUT", **given), KEY, now())
+    verify(request(url, "PUT", **given), [KEY], now())
     for refused in (
         request(url, "GET", **given),
         request(url, "PUT", **{**given, "x-goog-meta-by": "eve"}),
@@ -85,24 +85,34 @@ def test_signed_headers_and_parameters_are_held_to() -> None:
         request(url + "&more=1", "PUT", **given),
     ):
         with pytest.raises(PermissionDenied):
-            verify(refused, KEY, now())
+            verify(refused, [KEY], now())
 
 
 def test_a_url_ends_and_does_not_begin_before_its_time() -> None:
     asked = request(signed_by_the_official_client("a"))
     for when in (now() + dt.timedelta(minutes=6), now() - dt.timedelta(hours=1)):
         with pytest.raises(PermissionDenied):
-            verify(asked, KEY, when)
+            verify(asked, [KEY], when)
 
 
 def test_another_key_does_not_do() -> None:
     url = "http://localhost:8080" + sign(
         "GET", "localhost:8080", "bucket", "a", access_id="x", secret=b"one", now=now(), seconds=60
     )
-    verify(request(url), SigningKey("p", secret=b"one"), now())
+    verify(request(url), [SigningKey("p", secret=b"one")], now())
     for key in (SigningKey("p", secret=b"two"), KEY, SigningKey("p")):
         with pytest.raises(PermissionDenied):
-            verify(request(url), key, now())
+            verify(request(url), [key], now())
+
+
+def test_each_key_of_a_signer_signs() -> None:
+    url = "http://localhost:8080" + sign(
+        "GET", "localhost:8080", "bucket", "a", access_id="x", secret=b"old", now=now(), seconds=60
+    )
+    old, new = (SigningKey("p", secret=secret) for secret in (b"old", b"new"))
+    assert verify(request(url), [old, new], now()) is old
+    with pytest.raises(PermissionDenied):
+        verify(request(url), [], now())
 
 
 @pytest.mark.parametrize(
@@ -120,9 +130,9 @@ def test_malformed_urls_are_refused(change: tuple[str, str]) -> None:
     url = signed_by_the_official_client("a")
     assert change[0] in url
     with pytest.raises(InvalidArgument):
-        verify(request(url.replace(*change)), KEY, now())
+        verify(request(url.replace(*change)), [KEY], now())
 
 
 def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(InvalidArgument):
-        verify(request(signed_by_the_official_client("a") + "&X-Goog-Expires=300"), KEY, now())
+        verify(request(signed_by_the_official_client("a") + "&X-Goog-Expires=300"), [KEY], now())
