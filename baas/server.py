@@ -198,7 +198,9 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         ]
         if settings.dev:
             routes += _emulator_control(releases, documents, auth, storage)
-        routes += gcs_signed.routes(storage, _SigningKeyRing(database))
+        routes += gcs_signed.routes(
+            storage, _SigningKeyRing(database), anonymous_is_admin=settings.dev
+        )
 
         def figures() -> Iterator[tuple[str, str, str, float]]:
             return _figures(database, realtime, webchannel, websocket)

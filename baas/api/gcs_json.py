@@ -7,13 +7,14 @@ Buckets and objects under ``/storage/v1/b``, also as ``/b`` and ``/download/stor
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from baas.access.principal import OWNER, Principal, PrincipalKind
+from baas.api.gcs_glob import compile_glob
 from baas.api.gcs_render import TOKENS_KEY, bucket_resource, object_resource
 from baas.api.gcs_uploads import GcsUploads, read_upload_settings
 from baas.api.http import JSONResponse
@@ -31,7 +32,7 @@ from baas.errors import InvalidArgument, NotFound, PermissionDenied, Unauthentic
 from baas.storage.copying import Copies, Source
 from baas.storage.downloads import Download
 from baas.storage.lifecycle import read_lifecycle
-from baas.storage.model import Preconditions, StoredObject, UploadRequest
+from baas.storage.model import SETTINGS, Preconditions, StoredObject, UploadRequest
 from baas.storage.object_rows import ListQuery
 from baas.storage.service import StorageService
 
@@ -46,6 +47,8 @@ _BUCKET_SETTINGS = {
     "website",
     "defaultEventBasedHold",
 }
+_ATTACHED = {"Content-Disposition": "attachment"}
+"""As Cloud Storage answers media through this API, whatever the object says."""
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -97,8 +100,15 @@ class _CloudStorage:
                 handler = self._object
             case [_, "o", _, "compose"]:
                 handler = self._compose
+            case [_, "o", _, "moveTo", "o", _]:
+                handler = self._move
             case [_, "o", _, "copyTo" | "rewriteTo", "b", _, "o", _]:
                 handler = self._copy
+            case [_, "o", _, "acl"] if self._anonymous_is_admin and request.method in (
+                "GET",
+                "POST",
+            ):
+                handler = self._acl
             case [_, "acl" | "defaultObjectAcl" | "iam" | "notificationConfigs", *_] | [
                 _,
                 "o",
@@ -154,8 +164,7 @@ class _CloudStorage:
         asked = int_param(request, "maxResults")
         if asked is not None and asked < 1:
             raise InvalidArgument("'maxResults' is a number of 1 or more.")
-        if params.get("matchGlob"):
-            raise InvalidArgument("'matchGlob' is not supported.")
+        glob = params.get("matchGlob")
         page = await self._service.list(
             principal,
             ListQuery(
@@ -167,13 +176,14 @@ class _CloudStorage:
                 start=params.get("startOffset", ""),
                 end=params.get("endOffset", ""),
                 include_trailing_delimiter=params.get("includeTrailingDelimiter") == "true",
+                chosen=compile_glob(glob) if glob else None,
             ),
         )
-        answer: dict[str, Any] = {
-            "kind": "storage#objects",
-            "items": [object_resource(item, _base(request)) for item in page.items],
-            "prefixes": page.prefixes,
-        }
+        answer: dict[str, Any] = {"kind": "storage#objects"}
+        if page.items:
+            answer["items"] = [object_resource(item, _base(request)) for item in page.items]
+        if page.prefixes:
+            answer["prefixes"] = page.prefixes
         if page.next_page_token is not None:
             answer["nextPageToken"] = page.next_page_token
         return JSONResponse(answer)
@@ -209,7 +219,7 @@ class _CloudStorage:
                     principal, bucket, name, preconditions=preconditions, generation=generation
                 )
 
-            return await media_response(self._service, request, look)
+            return await media_response(self._service, request, look, _ATTACHED)
         stored = await self._service.get(
             principal, bucket, name, preconditions=preconditions, generation=generation
         )
@@ -236,6 +246,30 @@ class _CloudStorage:
             stored = await self._service.tokens.set(principal, bucket, name, wanted)
         return self._answer(request, stored)
 
+    async def _acl(self, request: Request) -> Response:
+        """``makePublic`` and its like, in development: it succeeds and has no effect, as in Google's
+        emulator."""
+        bucket, _, name, _ = _path_parts(request)
+        principal = await self._admin_of(request, bucket)
+        stored = await self._service.get(principal, bucket, name)
+        if request.method == "GET":
+            return JSONResponse({"kind": "storage#objectAccessControls", "items": []})
+        body = await json_body(request, self._service.options.max_metadata_json_bytes)
+        return JSONResponse(
+            {
+                "kind": "storage#objectAccessControl",
+                "id": f"{bucket}/{name}/{stored.generation}/{body.get('entity')}",
+                "bucket": bucket,
+                "object": name,
+                "generation": str(stored.generation),
+                "entity": body.get("entity"),
+                "role": body.get("role"),
+                "selfLink": f"{_base(request)}/storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}/acl"
+                f"/{body.get('entity')}",
+                "etag": stored.etag,
+            }
+        )
+
     async def _compose(self, request: Request) -> Response:
         bucket, _, name, _ = _path_parts(request)
         principal = await self._admin_of(request, bucket)
@@ -245,31 +279,31 @@ class _CloudStorage:
             raise InvalidArgument("'sourceObjects' is a list.")
         sources = [_source(bucket, item) for item in listed]
         settings, tokens = read_upload_settings(
-            body.get("destination") or {}, name, self._service.options
+            body.get("destination") or {}, name, self._service.options, guess=False
         )
         wanted = UploadRequest(
             bucket, name, settings, preconditions=preconditions_of(request), tokens=tokens
         )
         return self._answer(request, await self._copies.compose(principal, sources, wanted))
 
+    async def _move(self, request: Request) -> Response:
+        bucket, _, name, _, _, to_name = _path_parts(request)
+        principal = await self._admin_of(request, bucket)
+        stored = await self._copies.move(
+            principal, _source_of(request, bucket, name), to_name, preconditions_of(request)
+        )
+        return self._answer(request, stored)
+
     async def _copy(self, request: Request) -> Response:
         bucket, _, name, verb, _, to_bucket, _, to_name = _path_parts(request)
         principal = await self._admin_of(request, bucket)
         await self._admin_of(request, to_bucket)
+        if "rewriteToken" in request.query_params:
+            raise Unimplemented("There are no rewrite tokens: one request rewrites all of it.")
         body = await json_body(request, self._service.options.max_metadata_json_bytes)
-        source = Source(
-            bucket,
-            name,
-            int_param(request, "sourceGeneration"),
-            Preconditions(
-                int_param(request, "ifSourceGenerationMatch"),
-                int_param(request, "ifSourceGenerationNotMatch"),
-                int_param(request, "ifSourceMetagenerationMatch"),
-                int_param(request, "ifSourceMetagenerationNotMatch"),
-            ),
-        )
+        source = _source_of(request, bucket, name)
         wanted = None
-        if any(key in body for key in ("contentType", "metadata", "cacheControl")):
+        if any(key in body for key in (*SETTINGS, "metadata")):
             settings, tokens = read_upload_settings(body, to_name, self._service.options)
             wanted = (settings, tokens)
         stored = await self._copies.copy(
@@ -292,8 +326,13 @@ class _CloudStorage:
     async def upload(self, request: Request) -> Response:
         """Insert an object, in one request or resumably."""
         parts = _path_parts(request)
-        principal = await self._admin_of(request, parts[0])
-        answer = await self._uploads.handle(request, principal, parts[0])
+        upload_id = request.query_params.get("upload_id")
+        answer: StoredObject | Response
+        if upload_id is not None:
+            answer = await self._uploads.go_on(request, upload_id)
+        else:
+            principal = await self._admin_of(request, parts[0])
+            answer = await self._uploads.handle(request, principal, parts[0])
         return self._answer(request, answer) if isinstance(answer, StoredObject) else answer
 
     @staticmethod
@@ -343,6 +382,21 @@ def _bucket_settings(body: dict[str, Any]) -> dict[str, Any]:
     """
     read_lifecycle(body.get("lifecycle"))
     return {key: value for key, value in body.items() if key in _BUCKET_SETTINGS}
+
+
+def _source_of(request: Request, bucket: str, name: str) -> Source:
+    """The source of a copy or move, with the conditions on it."""
+    return Source(
+        bucket,
+        name,
+        int_param(request, "sourceGeneration"),
+        Preconditions(
+            int_param(request, "ifSourceGenerationMatch"),
+            int_param(request, "ifSourceGenerationNotMatch"),
+            int_param(request, "ifSourceMetagenerationMatch"),
+            int_param(request, "ifSourceMetagenerationNotMatch"),
+        ),
+    )
 
 
 def _source(bucket: str, item: Any) -> Source:

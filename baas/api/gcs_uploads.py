@@ -22,6 +22,7 @@ from baas.api.storage_requests import (
     until_media,
 )
 from baas.errors import InvalidArgument
+from baas.storage.errors import UploadCancelled, UploadGone
 from baas.storage.model import ObjectSettings, StoredObject, UploadRequest
 from baas.storage.names import check_object_name
 from baas.storage.options import StorageOptions
@@ -42,18 +43,13 @@ class GcsUploads:
     async def handle(
         self, request: Request, principal: Principal, bucket: str
     ) -> StoredObject | Response:
-        """An upload's request; answers the object, once it is one.
+        """A new upload's request; answers the object, or where to go on.
 
         Raises:
             InvalidArgument; as :meth:`StorageService.upload` and :class:`ResumableUploads`.
         """
-        upload_id = request.query_params.get("upload_id")
-        kind = request.query_params.get("uploadType", "media")
-        if upload_id is not None:
-            if request.method == "DELETE":
-                await self._uploads.cancel(upload_id)
-                return Response(status_code=499)
-            return await self._go_on(request, upload_id)
+        protocol = request.headers.get("x-goog-upload-protocol", "media")
+        kind = request.query_params.get("uploadType", protocol)
         if kind == "resumable":
             return await self._start(request, principal, bucket)
         if kind == "multipart":
@@ -102,9 +98,7 @@ class GcsUploads:
             size=int_header(request, "x-upload-content-length"),
         )
         upload_id = await self._uploads.start(principal, wanted)
-        query = urlencode({"uploadType": "resumable", "name": wanted.name, "upload_id": upload_id})
-        base = f"{request.url.scheme}://{request.url.netloc}"
-        location = f"{base}/upload/storage/v1/b/{quote(bucket)}/o?{query}"
+        location = session_url(request, bucket, wanted.name, upload_id)
         return Response(
             status_code=200, headers={"Location": location, "X-GUploader-UploadID": upload_id}
         )
@@ -136,7 +130,21 @@ class GcsUploads:
             tokens=tokens,
         )
 
-    async def _go_on(self, request: Request, upload_id: str) -> StoredObject | Response:
+    async def go_on(self, request: Request, upload_id: str) -> StoredObject | Response:
+        """A request about a resumable upload that is begun: whoever has its address may make it.
+
+        Raises:
+            NotFound, UploadGone; as :class:`ResumableUploads`.
+        """
+        if request.method == "DELETE":
+            await self._uploads.cancel(upload_id)
+            return Response(status_code=499)
+        try:
+            return await self._append(request, upload_id)
+        except UploadCancelled as error:
+            raise UploadGone(error.message) from error
+
+    async def _append(self, request: Request, upload_id: str) -> StoredObject | Response:
         start, end, total = _content_range(request.headers.get("content-range"))
         length = int_header(request, "content-length")
         if start is None and request.headers.get("content-range") is not None:
@@ -162,8 +170,20 @@ class GcsUploads:
         return Response(status_code=308, headers=headers)
 
 
+def session_url(request: Request, bucket: str, name: str, upload_id: str) -> str:
+    """Where a resumable upload goes on."""
+    query = urlencode({"uploadType": "resumable", "name": name, "upload_id": upload_id})
+    base = f"{request.url.scheme}://{request.url.netloc}"
+    return f"{base}/upload/storage/v1/b/{quote(bucket)}/o?{query}"
+
+
 def read_upload_settings(
-    resource: Any, name: str, options: StorageOptions, fallback_type: str | None = None
+    resource: Any,
+    name: str,
+    options: StorageOptions,
+    fallback_type: str | None = None,
+    *,
+    guess: bool = True,
 ) -> tuple[ObjectSettings, tuple[str, ...]]:
     """An object's settings, and its download tokens, which this API has in the custom metadata.
 
@@ -172,7 +192,7 @@ def read_upload_settings(
     """
     if not isinstance(resource, dict):
         raise InvalidArgument("An object's metadata is a JSON object.")
-    settings = read_settings(resource, name, options, fallback_type)
+    settings = read_settings(resource, name, options, fallback_type, guess=guess)
     custom = dict(settings.custom)
     listed = custom.pop(TOKENS_KEY, "")
     tokens = tuple(token.strip() for token in listed.split(",") if token.strip())

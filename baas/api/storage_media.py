@@ -20,6 +20,7 @@ from baas.api.storage_ranges import (
     parse_range,
     range_applies,
 )
+from baas.api.storage_transcoding import decompressed, must_decompress
 from baas.storage.downloads import Download
 from baas.storage.model import StoredObject
 from baas.storage.service import StorageService
@@ -31,21 +32,29 @@ SEND_TIMEOUT = 60.0
 
 # what a browser would run in a page of its own: HTML, anything of XML (SVG, XSLT), and pages in parts
 _ACTIVE = re.compile(r"(?i)\s*(text/html|text/xml|application/xml|text/xsl|[^;]*\+xml|multipart/)")
+_REDIRECTED = ("Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language")
+"""What the blob backend is told to answer with."""
 _POLICY = (
     "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'"
 )
 
 
 class StreamResponse(Response):
-    """A body of known length from an iterator, which is closed whatever happens."""
+    """A body from an iterator, which is closed whatever happens; ``length`` where it is known."""
 
     def __init__(
-        self, chunks: AsyncIterator[bytes], length: int, status: int, headers: Mapping[str, str]
+        self,
+        chunks: AsyncIterator[bytes],
+        length: int | None,
+        status: int,
+        headers: Mapping[str, str],
     ) -> None:
         self._chunks = chunks
-        self._length = length
         super().__init__(None, status, dict(headers))
-        self.headers["content-length"] = str(length)
+        if length is None:
+            del self.headers["content-length"]
+        else:
+            self.headers["content-length"] = str(length)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -78,43 +87,68 @@ async def media_response(
     def start_end(download: Download) -> tuple[int, int]:
         stored = download.stored
         wanted[0] = None
+        if must_decompress(
+            stored, request.headers
+        ):  # there are no ranges of what is made on the way
+            return 0, stored.size
         if range_applies(request.headers.get("if-range"), stored.etag, stored.updated):
             wanted[0] = parse_range(request.headers.get("range"), stored.size)
         return (wanted[0].start, wanted[0].end) if wanted[0] else (0, stored.size)
 
     if request.method == "HEAD" or _conditional(request) or service.options.presigned_downloads:
         download: Download = await look()
-        headers = {**media_headers(download.stored), **(extra or {})}
+        headers = _headers(download.stored, request, extra)
         if not_modified(request.headers, download.stored.etag, download.stored.updated):
             return Response(status_code=304, headers=_without_content(headers))
         if request.method == "HEAD":
             start, end = start_end(download)
             status = _describe_range(headers, wanted[0], download.stored.size)
             response = Response(status_code=status, headers=headers)
-            response.headers["content-length"] = str(end - start)
+            if must_decompress(download.stored, request.headers):
+                del response.headers["content-length"]
+            else:
+                response.headers["content-length"] = str(end - start)
             return response
-        redirect = await _redirect(service, download)
+        redirect = await _redirect(service, download, headers)
         if redirect is not None:
             return redirect
     download, chunks = await service.open(look, start_end)
     start, end = start_end(download)
-    headers = {**media_headers(download.stored), **(extra or {})}
+    headers = _headers(download.stored, request, extra)
+    if must_decompress(download.stored, request.headers):
+        return StreamResponse(decompressed(chunks), None, 200, headers)
     status = _describe_range(headers, wanted[0], download.stored.size)
     return StreamResponse(chunks, end - start, status, headers)
 
 
-async def _redirect(service: StorageService, download: Download) -> Response | None:
+def _headers(
+    stored: StoredObject, request: Request, extra: Mapping[str, str] | None
+) -> dict[str, str]:
+    """The headers of a download as this client gets it."""
+    headers = {**media_headers(stored), **(extra or {})}
+    if headers.get("Content-Type") and _ACTIVE.match(headers["Content-Type"]):
+        shown = headers.get("Content-Disposition", "inline")
+        headers["Content-Disposition"] = _attached(shown)
+    if must_decompress(stored, request.headers):
+        del headers["Content-Encoding"], headers["Accept-Ranges"]
+        headers["Warning"] = "214 Homefire gunzipped"
+    if headers.get("Content-Encoding") == "gzip" or "Warning" in headers:
+        headers["Vary"] = "Accept-Encoding"
+    return headers
+
+
+async def _redirect(
+    service: StorageService, download: Download, headers: Mapping[str, str]
+) -> Response | None:
     if not service.options.presigned_downloads or len(download.segments) != 1:
         return None
-    stored = download.stored
+    if "Warning" in headers:  # it must be decompressed, which only this server does
+        return None
+    shown = {key: headers[key] for key in _REDIRECTED if key in headers}
     url = await service.blobs.presigned_url(
         download.segments[0].blob,
         service.options.presigned_lifetime,
-        {
-            "Content-Type": stored.settings.content_type,
-            "Content-Disposition": content_disposition(stored),
-            "Cache-Control": "private, max-age=0",
-        },
+        {**shown, "Cache-Control": "private, max-age=0"},
     )
     if url is None:
         return None
@@ -122,43 +156,48 @@ async def _redirect(service: StorageService, download: Download) -> Response | N
 
 
 def media_headers(stored: StoredObject) -> dict[str, str]:
-    """The headers of a download."""
+    """The headers of a download, as its owner said."""
     settings = stored.settings
     hashes = [f"crc32c={stored.crc32c_hash}"]
     if stored.md5_hash is not None:
         hashes.append(f"md5={stored.md5_hash}")
+    encoding = settings.values.get("contentEncoding", "identity")
     headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": settings.values.get("cacheControl", "private, max-age=0"),
         "Content-Type": settings.content_type,
-        "Content-Disposition": content_disposition(stored),
         "ETag": f'"{stored.etag}"',
         "Last-Modified": http_date(stored.updated),
         "X-Goog-Generation": str(stored.generation),
         "X-Goog-Metageneration": str(stored.metageneration),
         "X-Goog-Hash": ",".join(hashes),
+        "X-Goog-Storage-Class": "STANDARD",
+        "X-Goog-Stored-Content-Encoding": encoding,
         "X-Goog-Stored-Content-Length": str(stored.size),
         # whatever was uploaded, it is no page of this server: no guessing, no scripts, an origin of its own
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": _POLICY,
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
-    encoding = settings.values.get("contentEncoding", "identity")
     if encoding != "identity":
         headers["Content-Encoding"] = encoding
+    if "contentDisposition" in settings.values:
+        headers["Content-Disposition"] = settings.values["contentDisposition"]
     if "contentLanguage" in settings.values:
         headers["Content-Language"] = settings.values["contentLanguage"]
     return {key: _latin1(value) for key, value in headers.items()}
 
 
-def content_disposition(stored: StoredObject) -> str:
-    """How a browser shows it: as its owner said, but nothing active is ever shown in a page of its own."""
-    given = stored.settings.values.get("contentDisposition", "")
-    if not given:
-        given = f"inline; filename*=utf-8''{quote(stored.name.rpartition('/')[2], safe='')}"
-    kind, semicolon, parameters = given.partition(";")
-    shown = kind.strip().lower() in ("inline", "")
-    if shown and _ACTIVE.match(stored.settings.content_type):
+def shown_as(name: str) -> str:
+    """The disposition that the Firebase API gives new objects: shown in the browser, saved under their
+    name."""
+    return f"inline; filename*=utf-8''{quote(name.rpartition('/')[2], safe='')}"
+
+
+def _attached(disposition: str) -> str:
+    """The same for active content: it is saved, and never shown in a page of its own."""
+    kind, semicolon, parameters = disposition.partition(";")
+    if kind.strip().lower() in ("inline", ""):
         kind = "attachment"
     return kind + semicolon + parameters
 

@@ -28,7 +28,7 @@ def boundary_of(content_type: str | None) -> bytes:
     boundary = message.get_param("boundary")
     if message.get_content_maintype() != "multipart" or not isinstance(boundary, str):
         raise InvalidArgument(
-            "A multipart upload has the Content-Type multipart/related with a boundary."
+            "Bad content type. A multipart upload has multipart/related with a boundary."
         )
     if not _BOUNDARY.fullmatch(boundary):
         raise InvalidArgument("The multipart boundary has 1 to 70 printable characters.")

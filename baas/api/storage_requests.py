@@ -14,7 +14,7 @@ from baas.access.principal import Principal
 from baas.api.http import JSONResponse, parse_object
 from baas.api.storage_multipart import MultipartUpload
 from baas.errors import ApiError, InternalError, InvalidArgument, NotFound
-from baas.storage.errors import ClientGone, RangeNotSatisfiable
+from baas.storage.errors import ClientGone, NotModified, RangeNotSatisfiable
 from baas.storage.model import Preconditions
 from baas.storage.service import StorageService
 
@@ -26,6 +26,24 @@ Authenticator = Callable[[str | None, str], Awaitable[Principal]]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+_REASONS = {
+    400: "invalid",
+    401: "authError",
+    402: "quotaExceeded",
+    403: "forbidden",
+    404: "notFound",
+    405: "methodNotAllowed",
+    409: "conflict",
+    410: "gone",
+    412: "conditionNotMet",
+    413: "uploadTooLarge",
+    416: "requestedRangeNotSatisfiable",
+    429: "rateLimitExceeded",
+    501: "notImplemented",
+}
+"""What clients of Cloud Storage find as the reason of the first of an answer's ``errors``."""
+
+
 def endpoint(handler: Handler) -> Handler:
     """A handler whose errors are told in Google's JSON envelope."""
 
@@ -34,6 +52,8 @@ def endpoint(handler: Handler) -> Handler:
             return await handler(request)
         except ClientGone:
             return Response(status_code=499)
+        except NotModified:
+            return Response(status_code=304)
         except RangeNotSatisfiable as error:
             response = error_response(error)
             response.headers["Content-Range"] = f"bytes */{error.size}"
@@ -50,7 +70,11 @@ def error_response(error: ApiError) -> Response:
         log.error("internal error: %s", error)
     envelope = error.envelope()
     envelope["error"]["errors"] = [
-        {"message": error.message, "domain": "global", "reason": error.status}
+        {
+            "message": error.message,
+            "domain": "global",
+            "reason": _REASONS.get(error.http_status, "backendError"),
+        }
     ]
     headers = {"Retry-After": "1"} if error.http_status in (429, 503) else None
     return JSONResponse(envelope, error.http_status, headers)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from baas.api.http import JSONResponse, parse_object
-from baas.api.storage_media import content_disposition, media_response
+from baas.api.storage_media import media_response, shown_as
 from baas.api.storage_multipart import MultipartUpload, boundary_of
 from baas.api.storage_requests import (
     Authenticator,
@@ -24,6 +24,7 @@ from baas.api.storage_requests import (
     bucket_and_object,
     caller,
     endpoint,
+    error_response,
     int_header,
     int_param,
     json_body,
@@ -32,13 +33,13 @@ from baas.api.storage_requests import (
     until_media,
 )
 from baas.api.storage_times import rfc3339
-from baas.errors import InvalidArgument
+from baas.errors import InvalidArgument, PermissionDenied
 from baas.storage.downloads import Download
 from baas.storage.errors import OffsetMismatch
-from baas.storage.model import Hashes, StoredObject, UploadRequest
+from baas.storage.model import Hashes, ObjectSettings, StoredObject, UploadRequest
 from baas.storage.names import check_object_name
 from baas.storage.object_rows import ListQuery
-from baas.storage.resumable import FINAL, ResumableUploads, Upload
+from baas.storage.resumable import CANCELLED, FINAL, ResumableUploads, Upload
 from baas.storage.service import StorageService
 from baas.storage.settings_input import read_hashes, read_settings
 
@@ -55,7 +56,7 @@ def routes(service: StorageService, authenticate: Authenticator) -> list[BaseRou
     surface = _FirebaseStorage(service, authenticate)
     return [
         Route("/v0/b/{bucket}/o", endpoint(surface.list), methods=["GET"]),
-        Route("/v0/b/{bucket}/o", endpoint(surface.upload), methods=["POST"]),
+        Route("/v0/b/{bucket}/o", endpoint(surface.upload), methods=["POST", "PUT"]),
         Route("/v0/b/{bucket}/o/{object:path}", endpoint(surface.get), methods=["GET", "HEAD"]),
         Route("/v0/b/{bucket}/o/{object:path}", endpoint(surface.amend), methods=["PATCH", "PUT"]),
         Route("/v0/b/{bucket}/o/{object:path}", endpoint(surface.delete), methods=["DELETE"]),
@@ -180,10 +181,22 @@ class _FirebaseStorage:
         name = check_object_name(request.query_params.get("name") or in_path)
         protocol = request.headers.get("x-goog-upload-protocol", "").lower()
         if protocol == "resumable" or "start" in command:
-            return await self._start(request, bucket, name)
+            try:
+                return await self._start(request, bucket, name)
+            except PermissionDenied as denial:
+                return _ended(denial)
         if protocol == "multipart" or request.query_params.get("uploadType") == "multipart":
             return await self._multipart(request, bucket, name)
         return await self._simple(request, bucket, name)
+
+    def _settings(
+        self, metadata: dict[str, Any], name: str, fallback_type: str | None
+    ) -> ObjectSettings:
+        """What is said of a new object; this API gives each a file name to be shown under."""
+        settings = read_settings(metadata, name, self._service.options, fallback_type)
+        return ObjectSettings(
+            {"contentDisposition": shown_as(name), **settings.values}, settings.custom
+        )
 
     async def _simple(self, request: Request, bucket: str, name: str) -> Response:
         """The body is the object."""
@@ -191,7 +204,7 @@ class _FirebaseStorage:
         declared = UploadRequest(
             bucket,
             name,
-            read_settings({}, name, self._service.options, request.headers.get("content-type")),
+            self._settings({}, name, request.headers.get("content-type")),
             size=int_header(request, "content-length"),
             preconditions=preconditions_of(request),
         )
@@ -211,7 +224,7 @@ class _FirebaseStorage:
         declared = UploadRequest(
             bucket,
             name,
-            read_settings(metadata, name, self._service.options, parser.media_type),
+            self._settings(metadata, name, parser.media_type),
             size_estimates=() if length is None else parser.media_estimates(length),
             hashes=_hashes(request, metadata),
             preconditions=preconditions_of(request),
@@ -225,11 +238,8 @@ class _FirebaseStorage:
         declared = UploadRequest(
             bucket,
             name,
-            read_settings(
-                metadata,
-                name,
-                self._service.options,
-                request.headers.get("x-goog-upload-header-content-type"),
+            self._settings(
+                metadata, name, request.headers.get("x-goog-upload-header-content-type")
             ),
             size=int_header(request, "x-goog-upload-header-content-length"),
             hashes=read_hashes(metadata),
@@ -250,9 +260,9 @@ class _FirebaseStorage:
     async def _go_on(self, request: Request, upload_id: str, command: set[str]) -> Response:
         if "cancel" in command:
             await self._uploads.cancel(upload_id)
-            return Response(status_code=200, headers={"X-Goog-Upload-Status": "cancelled"})
+            return Response(status_code=200, headers={"X-Goog-Upload-Status": CANCELLED})
         if command == {"query"}:
-            return _standing(await self._uploads.query(upload_id))
+            return _standing(await self._uploads.look_up(upload_id))
         if not command or not command <= {"upload", "finalize"}:
             raise InvalidArgument(
                 "X-Goog-Upload-Command is 'start', 'upload', 'upload, finalize', 'finalize', 'query' or"
@@ -269,6 +279,8 @@ class _FirebaseStorage:
                 finalize="finalize" in command,
                 length=int_header(request, "content-length") if "upload" in command else 0,
             )
+        except PermissionDenied as denial:
+            return _ended(denial)
         except OffsetMismatch as error:
             headers = {
                 "X-Goog-Upload-Status": "active",
@@ -278,9 +290,16 @@ class _FirebaseStorage:
         return _standing(upload)
 
 
+def _ended(denial: PermissionDenied) -> Response:
+    """The answer to a resumable upload that the rules refuse: no chunk will change that."""
+    response = error_response(denial)
+    response.headers["X-Goog-Upload-Status"] = FINAL
+    return response
+
+
 def _standing(upload: Upload) -> Response:
     headers = {
-        "X-Goog-Upload-Status": "final" if upload.state == FINAL else "active",
+        "X-Goog-Upload-Status": upload.state,
         "X-Goog-Upload-Size-Received": str(upload.received),
         "X-Goog-Upload-Chunk-Granularity": str(GRANULARITY),
     }
@@ -322,7 +341,7 @@ def resource(stored: StoredObject) -> dict[str, Any]:
         "crc32c": stored.crc32c_hash,
         "etag": stored.etag,
         "contentEncoding": values.get("contentEncoding", "identity"),
-        "contentDisposition": values.get("contentDisposition") or content_disposition(stored),
+        "contentDisposition": values.get("contentDisposition"),
         "contentLanguage": values.get("contentLanguage"),
         "cacheControl": values.get("cacheControl"),
         "downloadTokens": ",".join(stored.tokens) or None,

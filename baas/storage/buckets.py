@@ -101,6 +101,13 @@ class Buckets:
             kept = find(tx, name)
             base = kept or dataclasses.replace(current, metageneration=0, time_created=now_micros())
             merged = {**base.settings, **patch}
+            if isinstance(
+                patch.get("labels"), dict
+            ):  # of labels, too, only those that are named change
+                labels = {**base.settings.get("labels", {}), **patch["labels"]}
+                merged["labels"] = {
+                    key: value for key, value in labels.items() if value is not None
+                }
             changed = dataclasses.replace(
                 base,
                 settings={key: value for key, value in merged.items() if value is not None},
@@ -129,7 +136,8 @@ class Buckets:
             some = sa.select(objects.c.id).where(objects.c.bucket == name).limit(1)
             if tx.core.execute(some).first() is not None:
                 raise FailedPrecondition(f"The bucket {name} is not empty.")
-            if tx.core.execute(sa.delete(buckets).where(buckets.c.name == name)).rowcount == 0:
+            made = tx.core.execute(sa.delete(buckets).where(buckets.c.name == name)).rowcount
+            if not made and not self._options.any_bucket:
                 raise FailedPrecondition(f"The bucket {name} is there by the server's settings.")
 
         await self._database.write(unit)

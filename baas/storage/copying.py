@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from baas.access.principal import Principal
@@ -13,6 +13,7 @@ from baas.storage.deciding import ATTEMPTS
 from baas.storage.downloads import Download
 from baas.storage.errors import TooLarge
 from baas.storage.model import ObjectSettings, Preconditions, Received, StoredObject, UploadRequest
+from baas.storage.resources import resource_of
 from baas.storage.service import StorageService
 
 MAX_SOURCES = 32
@@ -50,8 +51,7 @@ class Copies:
         """Copy an object, over itself too.
 
         Args:
-            settings: what the copy is to be, and its download tokens; ``None``: what the source is, and no
-                tokens.
+            settings: what the copy is to be, and its download tokens; ``None``: those of the source.
             preconditions: conditions on the destination.
 
         Raises:
@@ -63,7 +63,7 @@ class Copies:
             received = Received(
                 found.segments, stored.size, stored.md5, stored.crc32c, stored.component_count
             )
-            values, tokens = settings or (stored.settings, ())
+            values, tokens = settings or (stored.settings, stored.tokens)
             wanted = UploadRequest(
                 bucket,
                 name,
@@ -73,6 +73,48 @@ class Copies:
             )
             try:
                 return await self._publish(principal, wanted, received, [found])
+            except _SourceChanged:
+                continue
+        raise Aborted("The source object kept changing; try again.")
+
+    async def move(
+        self,
+        principal: Principal,
+        source: Source,
+        name: str,
+        preconditions: Preconditions | None = None,
+    ) -> StoredObject:
+        """Give an object another name in its bucket, in one step: it is never at both places, nor at none.
+
+        Raises:
+            As :meth:`copy`; InvalidArgument: it has this name already.
+        """
+        if name == source.name:
+            raise InvalidArgument("An object cannot be moved to where it is.")
+        for _ in range(ATTEMPTS):
+            found = await self._look(principal, source)
+            stored = found.stored
+            await self._service.guard.check(
+                principal, source.bucket, source.name, "delete", resource_of(stored)
+            )
+            received = Received(
+                found.segments, stored.size, stored.md5, stored.crc32c, stored.component_count
+            )
+            wanted = UploadRequest(
+                source.bucket,
+                name,
+                stored.settings,
+                preconditions=preconditions or Preconditions(),
+                tokens=stored.tokens,
+            )
+
+            def leave(tx: Tx, _: StoredObject, stored: StoredObject = stored) -> None:
+                object_writes.remove(
+                    tx, stored.bucket, stored.name, stored, self._service.leases.discard
+                )
+
+            try:
+                return await self._publish(principal, wanted, received, [found], leave)
             except _SourceChanged:
                 continue
         raise Aborted("The source object kept changing; try again.")
@@ -121,6 +163,7 @@ class Copies:
         request: UploadRequest,
         received: Received,
         sources: Sequence[Download],
+        after: Callable[[Tx, StoredObject], None] | None = None,
     ) -> StoredObject:
         """Publish, if the sources are still what they were: else their blobs may be garbage by now."""
 
@@ -131,5 +174,5 @@ class Copies:
                     raise _SourceChanged("A source object was changed meanwhile.")
 
         return await self._service.publish(
-            principal, request, received, before=before, discard=False
+            principal, request, received, before=before, after=after, discard=False
         )

@@ -28,6 +28,12 @@ class PreconditionFailed(FailedPrecondition):
     http_status = 412
 
 
+class NotModified(PreconditionFailed):
+    """A reader has the very state that it asks about: its condition was that there be another."""
+
+    http_status = 304
+
+
 class TooLarge(InvalidArgument):
     """More bytes than an object may have."""
 
@@ -45,9 +51,13 @@ class RangeNotSatisfiable(OutOfRange):
 
 
 class UploadGone(NotFound):
-    """A resumable upload that was cancelled or has expired: start a new one."""
+    """A resumable upload that has expired: start a new one."""
 
     http_status = 410
+
+
+class UploadCancelled(FailedPrecondition):
+    """A resumable upload that its client gave up."""
 
 
 class TooSlow(DeadlineExceeded):

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from baas.storage.errors import PreconditionFailed
+from baas.storage.errors import NotModified, PreconditionFailed
 
 SETTINGS = (
     "contentType",
@@ -90,6 +90,9 @@ def md5_text(digest: bytes) -> str:
     return base64.b64encode(digest).decode()
 
 
+_NOT_HELD = "At least one of the pre-conditions you specified did not hold."
+
+
 @dataclass(frozen=True, slots=True)
 class Preconditions:
     """Conditions on the object as it is; 0 as a generation stands for *there is none*."""
@@ -99,22 +102,22 @@ class Preconditions:
     metageneration_match: int | None = None
     metageneration_not_match: int | None = None
 
-    def check(self, existing: StoredObject | None) -> None:
+    def check(self, existing: StoredObject | None, *, reading: bool = False) -> None:
         """Raises:
-        PreconditionFailed: one does not hold.
+        PreconditionFailed: one does not hold. NotModified: a reader has this state already.
         """
         generation = existing.generation if existing else 0
         metageneration = existing.metageneration if existing else 0
-        holds = (
+        if not (
             _equals(self.generation_match, generation)
-            and _differs(self.generation_not_match, generation)
             and _equals(self.metageneration_match, metageneration)
+        ):
+            raise PreconditionFailed(_NOT_HELD)
+        if not (
+            _differs(self.generation_not_match, generation)
             and _differs(self.metageneration_not_match, metageneration)
-        )
-        if not holds:
-            raise PreconditionFailed(
-                "At least one of the pre-conditions you specified did not hold."
-            )
+        ):
+            raise NotModified(_NOT_HELD) if reading else PreconditionFailed(_NOT_HELD)
 
     def as_json(self) -> dict[str, int]:
         """Those that are set."""

@@ -7,7 +7,7 @@ SQLAlchemy's parts took half of the time that a small upload held Python's lock.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ _WRITTEN = (
 _SELECT = f"SELECT id, {_WRITTEN} FROM storage_objects"
 _INSERT = f"INSERT INTO storage_objects ({_WRITTEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLACE = f"UPDATE storage_objects SET ({_WRITTEN}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"
+_CHOSEN_BATCH = 500
 _NAME = 2
 """Where the name stands in a row of :data:`_SELECT`."""
 
@@ -191,7 +192,8 @@ def add_usage(tx: Tx, bucket: str, owner: str, size: int, count: int) -> None:
 class ListQuery:
     """What to list: names that begin with ``prefix``; what follows the next ``delimiter`` is rolled up.
 
-    ``start`` (inclusive) and ``end`` (exclusive) bound the names.
+    ``start`` (inclusive) and ``end`` (exclusive) bound the names; ``chosen`` tells which of them
+    are meant, where not all are.
     """
 
     bucket: str
@@ -202,6 +204,7 @@ class ListQuery:
     start: str = ""
     end: str = ""
     include_trailing_delimiter: bool = False
+    chosen: Callable[[str], bool] | None = None
 
 
 def list_page(tx: Tx, query: ListQuery) -> Page:
@@ -218,11 +221,14 @@ def list_page(tx: Tx, query: ListQuery) -> Page:
     prefixes: list[bytes] = []
     while True:
         room = query.max_results - len(items) - len(prefixes)
-        rows = _names_from(tx, query, prefix, position, room + 1)
+        wanted = room + 1 if query.chosen is None else max(room + 1, _CHOSEN_BATCH)
+        rows = _names_from(tx, query, prefix, position, wanted)
         skipped_to: bytes | None = None
         for row in rows:
             name = row[_NAME]
             if skipped_to is not None and name < skipped_to:
+                continue
+            if query.chosen is not None and not query.chosen(name.decode()):
                 continue
             if len(items) + len(prefixes) >= query.max_results:
                 return _page(items, prefixes, encode_page_token(name))
@@ -232,7 +238,7 @@ def list_page(tx: Tx, query: ListQuery) -> Page:
                 skipped_to = after_prefix(rolled)
             if rolled is None or (query.include_trailing_delimiter and rolled == name):
                 items.append(_object(row))
-        if len(rows) <= room:
+        if len(rows) < wanted:
             return _page(items, prefixes, None)
         last = rows[-1][_NAME]
         position = skipped_to if skipped_to is not None and last < skipped_to else last + b"\0"

@@ -25,7 +25,7 @@ from baas.db.unit import Tx
 from baas.errors import ApiError, InvalidArgument, NotFound, ResourceExhausted
 from baas.storage import object_json, object_rows
 from baas.storage.downloads import read_leased
-from baas.storage.errors import OffsetMismatch, TooLarge, UploadGone
+from baas.storage.errors import OffsetMismatch, TooLarge, UploadCancelled, UploadGone
 from baas.storage.model import (
     Hashes,
     ObjectSettings,
@@ -105,15 +105,26 @@ class ResumableUploads:
         """How it stands.
 
         Raises:
-            NotFound: there is no such upload. UploadGone: it was cancelled, or is too old.
+            NotFound: there is no such upload. UploadCancelled. UploadGone: it is too old.
         """
         return self._usable(await self._database.read(lambda tx: _find(tx, key_of(upload_id))))
+
+    async def look_up(self, upload_id: str) -> Upload:
+        """The same, but a cancelled one is told as such.
+
+        Raises:
+            NotFound, UploadGone: as :meth:`query`.
+        """
+        upload = await self._database.read(lambda tx: _find(tx, key_of(upload_id)))
+        if upload is not None and upload.state == CANCELLED:
+            return upload
+        return self._usable(upload)
 
     def _usable(self, upload: Upload | None) -> Upload:
         if upload is None:
             raise NotFound("There is no such upload.")
         if upload.state == CANCELLED:
-            raise UploadGone("This upload was cancelled; begin a new one.")
+            raise UploadCancelled("This upload was cancelled; begin a new one.")
         if upload.expires < now_micros():
             raise UploadGone("This upload has expired; begin a new one.")
         return upload
@@ -212,7 +223,7 @@ class ResumableUploads:
 
         try:
             await self._database.write(unit)
-        except (OffsetMismatch, NotFound):
+        except (OffsetMismatch, UploadCancelled, NotFound):
             self._service.leases.discard((segment.blob,))
             raise
         return dataclasses.replace(upload, received=received, crc32c=crc32c)
@@ -263,10 +274,10 @@ class ResumableUploads:
         return read_leased(self._service.blobs, self._service.leases, segments, 0, size)
 
     async def cancel(self, upload_id: str) -> None:
-        """Give an upload up. Its bytes go. A final one stays what it is.
+        """Give an upload up. Its bytes go.
 
         Raises:
-            NotFound: there is no such upload.
+            NotFound: there is no such upload. InvalidArgument: it is an object by now.
         """
         key = key_of(upload_id)
 
@@ -274,6 +285,8 @@ class ResumableUploads:
             upload = _find(tx, key)
             if upload is None:
                 raise NotFound("There is no such upload.")
+            if upload.state == FINAL:
+                raise InvalidArgument("This upload is finished; delete its object instead.")
             if upload.state == ACTIVE:
                 drop_segments(tx, key, self._service)
                 _set(tx, key, state=CANCELLED)

@@ -114,7 +114,7 @@ class StorageService:
         await self._require_get(principal, bucket, name, stored, token)
         if stored is None or generation not in (None, stored.generation):
             raise object_writes.not_found(bucket, name)
-        (preconditions or Preconditions()).check(stored)
+        (preconditions or Preconditions()).check(stored, reading=True)
         return stored
 
     async def download(
@@ -139,7 +139,7 @@ class StorageService:
         await self._require_get(principal, bucket, name, stored, token)
         if stored is None or generation not in (None, stored.generation):
             raise object_writes.not_found(bucket, name)
-        (preconditions or Preconditions()).check(stored)
+        (preconditions or Preconditions()).check(stored, reading=True)
         return Download(stored, segments)
 
     def read(

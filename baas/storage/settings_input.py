@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import mimetypes
 from collections.abc import Mapping
 from typing import Any
@@ -27,8 +28,10 @@ def read_settings(
     name: str,
     options: StorageOptions,
     fallback_type: str | None = None,
+    *,
+    guess: bool = True,
 ) -> ObjectSettings:
-    """Settings of a new object; a content type that is not given is guessed from the name.
+    """Settings of a new object; a content type that is not given is guessed from the name, if asked.
 
     Raises:
         InvalidArgument: a value is not a string, too long, or would break a header.
@@ -37,7 +40,7 @@ def read_settings(
         key: header_value(key, resource[key]) for key in SETTINGS if resource.get(key) is not None
     }
     values = {key: value for key, value in values.items() if value}
-    if "contentType" not in values:
+    if "contentType" not in values and (fallback_type or guess):
         values["contentType"] = fallback_type or guess_type(name)
     custom = resource.get("metadata")
     return ObjectSettings(values, {} if custom is None else read_custom(custom, options))
@@ -86,19 +89,29 @@ def header_value(key: str, value: Any) -> str:
 
 
 def read_custom(custom: Any, options: StorageOptions) -> dict[str, str]:
-    """Custom metadata: strings by strings, within the limit."""
+    """Custom metadata: strings by strings, within the limit. Numbers and truth values are taken for their
+    JSON, and null for the empty string, as Cloud Storage does."""
     if not isinstance(custom, dict):
         raise InvalidArgument("'metadata' is a map of strings to strings.")
+    texts = {key: _text(key, value) for key, value in custom.items()}
     size = 0
-    for key, value in custom.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise InvalidArgument(f"The custom metadata '{key}' is not a string.")
+    for key, value in texts.items():
         size += len(_check_unicode("metadata", key)) + len(_check_unicode("metadata", value))
     if size > options.max_custom_metadata_bytes:
         raise InvalidArgument(
             f"Custom metadata has at most {options.max_custom_metadata_bytes} bytes; here are {size}."
         )
-    return dict(custom)
+    return texts
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    raise InvalidArgument(f"The custom metadata '{key}' is not a string.")
 
 
 def read_hashes(resource: Mapping[str, Any]) -> Hashes:

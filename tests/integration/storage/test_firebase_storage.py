@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from typing import Any
 from urllib.parse import quote
 
+import httpx2
 import pytest
 
 from tests.integration.storage.conftest import Storage
@@ -343,7 +345,7 @@ async def test_a_broken_multipart_body_is_refused(storage: Storage, content: byt
     [
         {"contentType": 7},
         {"cacheControl": "a\r\nX-Evil: 1"},
-        {"metadata": {"a": 1}},
+        {"metadata": {"a": ["nested"]}},
         {"metadata": []},
         {"metadata": {"a": "x" * 9000}},
     ],
@@ -381,3 +383,74 @@ async def test_an_unknown_bucket_name_is_refused(storage: Storage) -> None:
 async def test_bad_credentials_are_refused(storage: Storage) -> None:
     refused = await put(storage, "x", b"data", headers={"Authorization": "Firebase forged"})
     assert error_of(refused) == (401, "UNAUTHENTICATED")
+
+
+async def test_numbers_and_truth_values_are_kept_as_their_json(storage: Storage) -> None:
+    answer = await put(storage, "x", b"", metadata={"a": 1, "b": True, "c": None, "d": "text"})
+    assert answer.json()["metadata"] == {"a": "1", "b": "true", "c": "", "d": "text"}
+
+
+async def test_an_object_is_shown_under_its_own_name_unless_said_otherwise(
+    storage: Storage,
+) -> None:
+    first = await put(storage, "dir/ä.png", b"data")
+    assert first.json()["contentDisposition"] == "inline; filename*=utf-8''%C3%A4.png"
+    second = await put(storage, "dir/ä.png", b"data", contentDisposition="attachment")
+    assert second.json()["contentDisposition"] == "attachment"
+    headers = (await read(storage, "dir/ä.png")).headers
+    assert headers["content-disposition"] == "attachment"
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "br", "gzip;q=0"])
+async def test_what_is_stored_in_gzip_is_decompressed_for_who_does_not_accept_it(
+    storage: Storage, accepted: str
+) -> None:
+    text = b"many words, " * 100_000
+    await put(storage, "x", gzip.compress(text), contentEncoding="gzip", contentType="text/plain")
+    got = await read(storage, "x", **{"Accept-Encoding": accepted, "Range": "bytes=0-3"})
+    assert (got.status_code, got.content) == (200, text)
+    assert "content-encoding" not in got.headers
+    assert got.headers["x-goog-stored-content-encoding"] == "gzip"
+
+
+async def test_who_accepts_gzip_gets_the_stored_bytes_and_ranges_of_them(storage: Storage) -> None:
+    packed = gzip.compress(b"text" * 1000)
+    await put(storage, "x", packed, contentEncoding="gzip")
+    request = storage.http.build_request(
+        "GET",
+        object_url("x"),
+        params={"alt": "media"},
+        headers={**USER, "Accept-Encoding": "gzip", "Range": "bytes=0-9"},
+    )
+    got = await storage.http.send(request, stream=True)
+    raw = b"".join([piece async for piece in got.aiter_raw()])
+    assert (got.status_code, raw) == (206, packed[:10])
+    assert got.headers["content-encoding"] == "gzip"
+
+
+async def test_no_transform_keeps_an_object_as_it_is_stored(storage: Storage) -> None:
+    await put(
+        storage, "x", gzip.compress(b"text"), contentEncoding="gzip", cacheControl="no-transform"
+    )
+    got = await read(storage, "x", **{"Accept-Encoding": "identity"})
+    assert got.headers["content-encoding"] == "gzip"
+
+
+async def test_an_object_that_only_says_that_it_is_in_gzip_is_no_short_answer(
+    storage: Storage,
+) -> None:
+    """An answer that has begun can only break off: the client sees that, and no end."""
+    await put(storage, "x", gzip.compress(b"text" * 100)[:-9], contentEncoding="gzip")
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await read(storage, "x", **{"Accept-Encoding": "identity"})
+
+
+async def test_readers_that_have_this_generation_are_told_so(storage: Storage) -> None:
+    generation = (await put(storage, "x", b"data")).json()["generation"]
+    for parameters in ({}, {"alt": "media"}):
+        got = await storage.http.get(
+            object_url("x"),
+            params={**parameters, "ifGenerationNotMatch": generation},
+            headers=USER,
+        )
+        assert (got.status_code, got.content) == (304, b"")

@@ -31,7 +31,8 @@ SECRET = b"an hmac secret of the tests"
 
 class Keys:
     async def find(self, access_id: str) -> list[SigningKey]:
-        return [SigningKey("demo-project", secret=SECRET)] if access_id == "tester" else []
+        keys = [SigningKey("demo-project", secret=secret) for secret in (SECRET, b"a newer one")]
+        return keys if access_id == "tester" else []
 
 
 class Client:
@@ -68,7 +69,7 @@ async def client(database: SqliteDatabase, blobs: BlobStore) -> AsyncIterator[Cl
     )
     routes = [
         *gcs_json.routes(service, authenticate, anonymous_is_admin=True),
-        *gcs_signed.routes(service, Keys()),
+        *gcs_signed.routes(service, Keys(), anonymous_is_admin=True),
     ]
     async with served(routes) as url:
         client = Client(url)
@@ -221,22 +222,26 @@ async def test_users_are_no_admins(client: Client) -> None:
     assert answer.status_code == 403
 
 
+def signed(client: Client, method: str, name: str, **kwargs: Any) -> str:
+    """A signed URL, good for a minute."""
+    return client.url + sign(
+        method,
+        client.url.removeprefix("http://"),
+        BUCKET,
+        name,
+        access_id=kwargs.pop("access_id", "tester"),
+        secret=kwargs.pop("secret", SECRET),
+        now=kwargs.pop("now", dt.datetime.now(dt.UTC)),
+        seconds=60,
+        **kwargs,
+    )
+
+
 async def test_signed_urls_let_anyone_read_and_write_one_object(client: Client) -> None:
-    host = client.url.removeprefix("http://")
     now = dt.datetime.now(dt.UTC)
 
     def url(method: str, name: str, **kwargs: Any) -> str:
-        return client.url + sign(
-            method,
-            host,
-            BUCKET,
-            name,
-            access_id=kwargs.pop("access_id", "tester"),
-            secret=kwargs.pop("secret", SECRET),
-            now=kwargs.pop("now", now),
-            seconds=60,
-            **kwargs,
-        )
+        return signed(client, method, name, **kwargs)
 
     async with httpx2.AsyncClient() as http:
         put = url("PUT", "dir/a b.txt", headers={"Content-Type": "text/plain"})
@@ -254,3 +259,134 @@ async def test_signed_urls_let_anyone_read_and_write_one_object(client: Client) 
             url("GET", "dir/a b.txt").replace("a%20b", "secret"),
         ):
             assert (await http.get(refused)).status_code == 403
+
+
+async def test_a_signed_url_may_begin_a_resumable_upload_that_anyone_goes_on_with(
+    client: Client,
+) -> None:
+    path = signed(client, "POST", "x", headers={"x-goog-resumable": "start"})
+    async with httpx2.AsyncClient() as http:
+        begun = await http.post(path, headers={"x-goog-resumable": "start"})
+        assert begun.status_code == 201
+        first = await http.put(
+            begun.headers["location"], content=b"01234", headers={"Content-Range": "bytes 0-4/*"}
+        )
+        assert (first.status_code, first.headers["range"]) == (308, "bytes=0-4")
+        last = await http.put(
+            begun.headers["location"], content=b"567", headers={"Content-Range": "bytes 5-7/8"}
+        )
+    assert last.status_code == 200
+    assert await client.get("x") == b"01234567"
+
+
+async def test_a_signed_url_may_delete(client: Client) -> None:
+    await client.put("x", b"data")
+    async with httpx2.AsyncClient() as http:
+        assert (await http.delete(signed(client, "DELETE", "x"))).status_code == 204
+        assert (await http.get(signed(client, "GET", "x"))).status_code == 404
+
+
+async def test_a_signer_chooses_the_type_but_never_a_page_of_ours(client: Client) -> None:
+    await client.put("x", b"<script>", content_type="text/plain")
+    chosen = {"response-content-type": "text/html", "response-content-disposition": "inline"}
+    async with httpx2.AsyncClient() as http:
+        got = await http.get(signed(client, "GET", "x", query=chosen))
+    assert got.headers["content-type"] == "text/html"
+    assert got.headers["content-disposition"] == "attachment"
+
+
+async def test_an_object_moves_in_one_step(client: Client) -> None:
+    before = await client.put("x", b"data", content_type="text/plain")
+    moved = await client.do(lambda bucket: bucket.move_blob(bucket.blob("x"), "dir/y z"))
+    assert (moved.size, moved.content_type, moved.md5_hash) == (4, "text/plain", before.md5_hash)
+    assert await client.get("dir/y z") == b"data"
+    assert await client.do(lambda bucket: bucket.get_blob("x")) is None
+
+
+async def test_a_move_keeps_to_its_conditions(client: Client) -> None:
+    await client.put("x", b"data")
+    await client.put("y", b"there")
+    with pytest.raises(PreconditionFailed):
+        await client.do(
+            lambda bucket: bucket.move_blob(bucket.blob("x"), "y", if_generation_match=0)
+        )
+    assert (await client.get("x"), await client.get("y")) == (b"data", b"there")
+
+
+async def test_a_copy_keeps_the_download_tokens_unless_it_gets_metadata_of_its_own(
+    client: Client,
+) -> None:
+    async with httpx2.AsyncClient(base_url=f"{client.url}/storage/v1/b/{BUCKET}/o") as http:
+        await client.put("x", b"data")
+        tokens = {"metadata": {"firebaseStorageDownloadTokens": "secret", "a": "b"}}
+        await http.patch("/x", json=tokens)
+        same = (await http.post(f"/x/copyTo/b/{BUCKET}/o/y")).json()
+        other = (await http.post(f"/x/copyTo/b/{BUCKET}/o/z", json={"metadata": {"c": "d"}})).json()
+    assert same["metadata"] == {"a": "b", "firebaseStorageDownloadTokens": "secret"}
+    assert other["metadata"] == {"c": "d"}
+
+
+async def test_media_is_answered_as_an_attachment(client: Client) -> None:
+    await client.put("x", b"data")
+    async with httpx2.AsyncClient(base_url=client.url) as http:
+        got = await http.get(f"/download/storage/v1/b/{BUCKET}/o/x", params={"alt": "media"})
+    assert got.headers["content-disposition"] == "attachment"
+
+
+async def test_a_composed_object_has_no_type_that_nobody_gave(client: Client) -> None:
+    await client.put("a", b"one")
+
+    def compose(bucket: gcs.Bucket) -> gcs.Blob:
+        whole = bucket.blob("whole.txt")
+        whole.compose([bucket.blob("a")])
+        return whole
+
+    assert (await client.do(compose)).content_type is None
+
+
+async def test_names_are_chosen_by_a_pattern(client: Client) -> None:
+    for name in ("a.png", "a.txt", "dir/b.png", "dir/deep/c.png"):
+        await client.put(name, b"")
+
+    def matching(pattern: str) -> Callable[[gcs.Bucket], list[str]]:
+        return lambda bucket: [
+            blob.name for blob in bucket.list_blobs(match_glob=pattern, page_size=1)
+        ]
+
+    assert await client.do(matching("*.png")) == ["a.png"]
+    assert await client.do(matching("**.png")) == ["a.png", "dir/b.png", "dir/deep/c.png"]
+    assert await client.do(matching("**/[bc].{png,gif}")) == ["dir/b.png", "dir/deep/c.png"]
+
+
+async def test_errors_have_the_reasons_of_cloud_storage(client: Client) -> None:
+    with pytest.raises(NotFound) as error:
+        await client.get("none")
+    async with httpx2.AsyncClient(base_url=client.url) as http:
+        answer = (await http.get(f"/storage/v1/b/{BUCKET}/o/none")).json()
+    assert answer["error"]["errors"][0]["reason"] == "notFound"
+    assert error.value.code == 404
+
+
+async def test_of_labels_only_those_that_are_named_change(client: Client) -> None:
+    def labels(bucket: gcs.Bucket) -> dict[str, str]:
+        bucket.labels = {"a": "1", "b": "2"}
+        bucket.patch()
+        bucket.labels = {"a": "3"}
+        bucket.patch()
+        found: dict[str, str] = client.gcs.get_bucket(BUCKET).labels
+        return found
+
+    assert await client.do(labels) == {"a": "3"}
+
+
+async def test_in_development_make_public_succeeds_and_public_addresses_are_read(
+    client: Client,
+) -> None:
+    await client.put("a b", b"data")
+
+    def publish(bucket: gcs.Bucket) -> None:
+        bucket.blob("a b").make_public()
+
+    await client.do(publish)
+    async with httpx2.AsyncClient(base_url=client.url) as http:
+        assert (await http.get(f"/{BUCKET}/a%20b")).content == b"data"

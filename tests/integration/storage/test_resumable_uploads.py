@@ -149,7 +149,10 @@ async def test_a_cancelled_upload_is_gone_with_its_bytes(storage: Storage) -> No
     cancelled = await send(storage, url, "cancel", 0)
     assert cancelled.status_code == 200
     refused = await send(storage, url, "upload, finalize", 4, b"456789")
-    assert refused.status_code == 410
+    assert refused.status_code == 400
+    asked = await storage.http.post(url, headers={"X-Goog-Upload-Command": "query"})
+    assert (asked.status_code, asked.headers["x-goog-upload-status"]) == (200, "cancelled")
+    assert (await send(storage, url, "cancel", 0)).status_code == 200
     assert await storage.blob_names() == set()
 
 
@@ -261,3 +264,52 @@ async def test_a_great_many_chunks_are_made_one_blob(storage: Storage) -> None:
 async def test_unknown_commands_are_refused(storage: Storage, command: str) -> None:
     url = await begun(storage, "x", 4)
     assert error_of(await send(storage, url, command, 0)) == (400, "INVALID_ARGUMENT")
+
+
+async def test_a_finished_upload_cannot_be_cancelled(storage: Storage) -> None:
+    url = await begun(storage, "x", 4)
+    await send(storage, url, "upload, finalize", 0, b"data")
+    assert (await send(storage, url, "cancel", 0)).status_code == 400
+    assert (await read(storage, "x")).content == b"data"
+
+
+async def test_a_put_goes_on_as_a_post_does(storage: Storage) -> None:
+    url = await begun(storage, "x", 4)
+    headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
+    assert (await storage.http.put(url, headers=headers, content=b"data")).status_code == 200
+
+
+async def test_a_denied_upload_is_told_to_be_final(storage: Storage) -> None:
+    storage.rules.allow = lambda **_: False
+    denied = await start(storage, "x", 4)
+    assert (denied.status_code, denied.headers["x-goog-upload-status"]) == (403, "final")
+
+
+async def test_a_connection_that_breaks_at_any_byte_of_a_chunk_ends_in_the_same_object(
+    storage: Storage,
+) -> None:
+    data = os.urandom(40)
+
+    for cut in range(len(data)):
+        url = await begun(storage, f"cut-{cut}", len(data))
+        at = urlsplit(url)
+        request = await RawRequest.begin(
+            storage.url,
+            "POST",
+            f"{at.path}?{at.query}",
+            {
+                "X-Goog-Upload-Command": "upload, finalize",
+                "X-Goog-Upload-Offset": "0",
+                "Content-Length": str(len(data)),
+            },
+        )
+        await request.send(data[:cut])
+        await request.hang_up()
+        assert (await read(storage, f"cut-{cut}")).status_code == 404
+        size = await received(storage, url)
+        while (
+            answer := await send(storage, url, "upload, finalize", size, data[size:])
+        ).status_code == 409:  # what came before the end of the connection, came in late
+            size = int(answer.headers["x-goog-upload-size-received"])
+        assert answer.status_code == 200
+        assert (await read(storage, f"cut-{cut}")).content == data

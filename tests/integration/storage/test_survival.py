@@ -59,6 +59,35 @@ async def test_a_client_that_goes_away_leaves_the_old_object_and_no_garbage(
     assert await storage.blobs.sweep_unfinished(older_than=-60) == 0
 
 
+async def test_a_client_that_goes_away_at_any_byte_leaves_the_old_object_and_no_garbage(
+    storage: Storage,
+) -> None:
+    await put(storage, "x", b"old")
+    body = (
+        b'--b\r\nContent-Type: application/json\r\n\r\n{"name": "x"}\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nthe new bytes\r\n--b--"
+    )
+    for cut in range(len(body)):
+        request = await RawRequest.begin(
+            storage.url,
+            "POST",
+            f"/v0/b/{BUCKET}/o?name=x",
+            {
+                **USER,
+                "X-Goog-Upload-Protocol": "multipart",
+                "Content-Type": "multipart/related; boundary=b",
+                "Content-Length": str(len(body)),
+            },
+        )
+        await request.send(body[:cut])
+        await request.hang_up()
+    async with asyncio.timeout(10):
+        while storage.service.uploads_running:
+            await asyncio.sleep(0.01)
+    assert (await read(storage, "x")).content == b"old"
+    assert len(await storage.blob_names()) == 1
+
+
 async def test_a_download_goes_on_while_its_object_is_overwritten(storage: Storage) -> None:
     data = os.urandom(8 * MIB)
     await put(storage, "x", data)
