@@ -111,16 +111,29 @@ def query_members(query: ListRequest) -> dict[str, Value]:
         "auth": auth_value(query.auth),
         "method": "list",
         "time": query.time,
-        "query": {
-            "limit": query.limit,
-            "offset": query.offset,
-            "orderBy": dict(query.order_by),
-        },
+        "query": _query_value(query),
+    }
+
+
+def _query_value(query: ListRequest) -> dict[str, Value]:
+    """`request.query`. Beside the documented `limit`, `offset` and `orderBy` it has what the official
+    runtime puts there (read from the emulator; production has as many keys)."""
+    above = Path.of_document(query.database, query.parent) if query.parent else None
+    return {
+        "allDescendants": query.all_descendants,
+        "ancestor" if query.all_descendants else "parent": above,
+        "distinct": False,
+        "groupBy": {},
+        "kind": query.collection,
+        "limit": query.limit,
+        "offset": query.offset,
+        "orderBy": {".".join(field): direction for field, direction in query.order_by},
+        "selectOnlyKeys": False,
     }
 
 
 def abstract_document(
-    filters: Iterable[FieldFilter], order_by: Sequence[tuple[str, str]] = ()
+    filters: Iterable[FieldFilter], order_by: Sequence[tuple[tuple[str, ...], str]] = ()
 ) -> dict[str, Value]:
     """`resource` of a list: what the filters of one disjunct pin. A query also skips documents without
     a field that it orders by, so that field is there."""
@@ -128,21 +141,14 @@ def abstract_document(
     for one in filters:
         if one.field_path and one.field_path[0] != NAME:
             by_field.setdefault(one.field_path, []).append(one)
-    for name, _ in order_by:
-        path = _plain_field_path(name)
-        if path is not None:
+    for path, _ in order_by:
+        if path[0] != NAME:
             by_field.setdefault(path, [])
     return {
         "data": _partial_map({path: _leaf(found) for path, found in by_field.items()}),
         "id": _OPEN_STRING,
         NAME: _OPEN_PATH,
     }
-
-
-def _plain_field_path(name: str) -> tuple[str, ...] | None:
-    if name == NAME or "`" in name or "\\" in name:
-        return None
-    return tuple(name.split("."))
 
 
 def _partial_map(leaves: dict[tuple[str, ...], Value]) -> PartialMap:

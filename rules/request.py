@@ -92,7 +92,8 @@ class ListRequest(NamedTuple):
     """A query, listen, count or aggregation, to be proven from its own constraints.
 
     `parent`: segments of the parent document below `documents`, empty at the root. `all_descendants`: a
-    collection-group query. `collection` None with `all_descendants`: every collection.
+    collection-group query. `collection` None with `all_descendants`: every collection. `order_by`: the
+    orders that were asked for, each a field path and "ASC" or "DESC".
     """
 
     parent: tuple[str, ...]
@@ -104,7 +105,7 @@ class ListRequest(NamedTuple):
     filters: Filter | None = None
     limit: int | None = None
     offset: int = 0
-    order_by: tuple[tuple[str, str], ...] = ()
+    order_by: tuple[tuple[tuple[str, ...], str], ...] = ()
     all_descendants: bool = False
 
 

@@ -307,7 +307,7 @@ def _query(
         filters=And(tuple(_filter(one, 0) for one in where)) if where else None,
         limit=query.get("limit"),
         offset=query.get("offset", 0),
-        order_by=tuple((str(key), str(way)) for key, way in order_by.items()),
+        order_by=tuple((_field_path(str(key)), str(way)) for key, way in order_by.items()),
         all_descendants=query.get("collectionGroup", False) is True,
     )
 
@@ -326,5 +326,8 @@ def _filter(node: Any, depth: int) -> Filter:
         raise SuiteError(
             f'A filter is {{"field", "op", "value"}} with op one of {sorted(_OPERATORS)}.'
         )
-    path = (field,) if field == "__name__" else tuple(field.split("."))
-    return FieldFilter(path, op, value_from_json(one.get("value")))
+    return FieldFilter(_field_path(field), op, value_from_json(one.get("value")))
+
+
+def _field_path(text: str) -> tuple[str, ...]:
+    return tuple(text.split("."))

@@ -12,7 +12,6 @@ from typing import Any, cast
 import rules
 from baas.access.principal import Principal
 from baas.model.document import Document
-from baas.model.paths import DOCUMENT_ID, format_field_path
 from baas.model.query import CompositeFilter, Direction, Filter, Query
 from baas.model.values import GeoPoint, Reference, Timestamp, Vector
 
@@ -77,8 +76,8 @@ def filter_of(where: Filter) -> rules.Filter:
 def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.ListRequest:
     """A canonical query as the prover takes it.
 
-    ``request.query.orderBy`` has the orders that were asked for. It has no entry for the document's
-    name, which every query ends with and which the clients spell out or not as they please.
+    ``request.query.orderBy`` has the orders that were asked for, also by the document's name, which some
+    clients spell out and others leave to the server.
     """
     return rules.ListRequest(
         service="cloud.firestore",
@@ -90,12 +89,8 @@ def list_request(query: Query, principal: Principal, time: Timestamp) -> rules.L
         limit=query.limit,
         offset=query.offset,
         order_by=tuple(
-            (
-                format_field_path(order.field_path),
-                "ASC" if order.direction is Direction.ASCENDING else "DESC",
-            )
+            (order.field_path, "ASC" if order.direction is Direction.ASCENDING else "DESC")
             for order in query.order_by[: query.stated_orders]
-            if order.field_path != DOCUMENT_ID
         ),
         auth=auth_of(principal),
         time=time_of(time),

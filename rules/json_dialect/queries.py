@@ -6,7 +6,7 @@ from rules.json_dialect.snapshots import OPAQUE, scalar
 from rules.request import And, FieldFilter, Filter, ListRequest
 from rules.types import Value
 
-_NAME = "__name__"
+_NAME = ("__name__",)
 _BOUNDS = {">": "startAt", ">=": "startAt", "<": "endAt", "<=": "endAt"}
 
 
@@ -36,9 +36,9 @@ def query_value(query: ListRequest | None) -> dict[str, Value]:
     return members
 
 
-def _order(members: dict[str, Value], field: str) -> None:
+def _order(members: dict[str, Value], field: tuple[str, ...]) -> None:
     members["orderByKey"] = field == _NAME
-    members["orderByChild"] = None if field == _NAME else field.replace(".", "/")
+    members["orderByChild"] = None if field == _NAME else "/".join(field)
 
 
 def _conjunction(root: Filter | None) -> tuple[FieldFilter, ...] | None:
@@ -54,7 +54,7 @@ def _conjunction(root: Filter | None) -> tuple[FieldFilter, ...] | None:
 
 def _narrow(members: dict[str, Value], filters: tuple[FieldFilter, ...]) -> None:
     """All filters are about one field."""
-    _order(members, ".".join(filters[0].field_path))
+    _order(members, filters[0].field_path)
     for one in filters:
         value = scalar(one.value)
         if value is OPAQUE:

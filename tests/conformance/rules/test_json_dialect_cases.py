@@ -133,7 +133,7 @@ def test_case_81_get(path: str, uid: str | None, allowed: bool) -> None:
 QUERIES: list[tuple[str, str | None, list[Any], dict[str, Any], bool]] = [
     ("users", "u1", [], {}, False),
     ("users", "u1", [where("uid", "==", "u1")], {}, False),
-    ("posts", None, [], {"order_by": (("createdAt", "DESC"),), "limit": 10}, True),
+    ("posts", None, [], {"order_by": ((("createdAt",), "DESC"),), "limit": 10}, True),
     ("posts", None, [where("authorId", "==", "x")], {}, True),
     ("posts/p/comments", None, [], {}, True),
     ("comments", "u1", [], {"all_descendants": True}, False),

@@ -63,10 +63,10 @@ ROWS: list[tuple[int, str, list[Any], dict[str, Any], bool]] = [
     (13, "request.query.limit == null", [], {"limit": 1}, False),
     (14, "request.query.offset == 0", [], {}, True),
     (14, "request.query.offset == 0", [], {"offset": 1}, False),
-    (15, "request.query.orderBy.n == 'ASC'", [], {"order_by": (("n", "ASC"),)}, True),
+    (15, "request.query.orderBy.n == 'ASC'", [], {"order_by": ((("n",), "ASC"),)}, True),
     (15, "request.query.orderBy.n == 'ASC'", [], {}, False),
     (16, "request.query.orderBy.size() == 0", [], {}, True),
-    (16, "request.query.orderBy.size() == 0", [], {"order_by": (("n", "ASC"),)}, False),
+    (16, "request.query.orderBy.size() == 0", [], {"order_by": ((("n",), "ASC"),)}, False),
     (22, AGE, [where("age", ">=", 18)], {}, True),
     (22, AGE, [where("age", ">", 20)], {}, True),
     (22, AGE, [where("age", "==", 30)], {}, True),
@@ -128,6 +128,7 @@ def test_row_17_get_does_not_cover_queries() -> None:
     assert not World(condition("get", "true")).query().allowed
 
 
+GROUP = {"all_descendants": True}
 NESTED = condition("list", "true", match="/p/{x}/c/{d}")
 
 
@@ -164,3 +165,31 @@ def test_row_34_a_role_by_the_parent(team: str, allowed: bool) -> None:
 def test_row_42_a_second_statement_may_grant() -> None:
     rules = condition("list", "resource.data.a == 1; allow list: if resource.data.b == 2")
     assert World(rules).query(where("a", "==", 1)).allowed
+
+
+KEYS = (
+    "['allDescendants', 'distinct', 'groupBy', 'kind', 'limit', 'offset', 'orderBy', "
+    "'parent', 'selectOnlyKeys']"
+)
+BELOW_P1 = "/databases/$(database)/documents/p/1"
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"),
+    [
+        (f"request.query.keys() == {KEYS} && request.query.size() == 9", {}),
+        ("request.query.kind == 'c' && request.query.parent == null", {}),
+        (f"request.query.parent == {BELOW_P1}", {"collection": "p/1/c"}),
+        ("request.query.allDescendants == false && !('ancestor' in request.query)", {}),
+        ("request.query.allDescendants && request.query.ancestor == null", GROUP),
+        (f"request.query.ancestor == {BELOW_P1}", {"collection": "p/1/c", **GROUP}),
+        ("!('parent' in request.query)", GROUP),
+        ("request.query.orderBy == {'m.x y': 'DESC'}", {"order_by": ((("m", "x y"), "DESC"),)}),
+        ("request.query.orderBy['__name__'] == 'ASC'", {"order_by": ((("__name__",), "ASC"),)}),
+        ("!request.query.distinct && !request.query.selectOnlyKeys", {}),
+        ("request.query.groupBy == {}", {}),
+    ],
+)
+def test_the_undocumented_members_of_a_query(rule: str, more: dict[str, Any]) -> None:
+    """As the official emulator has them; of production only their number is recorded."""
+    assert World(condition("list", rule, match="/{path=**}/c/{d}"), {}, "u1").query(**more).allowed

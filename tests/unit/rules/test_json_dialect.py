@@ -243,8 +243,23 @@ QUERIES: list[tuple[str, list[Any], dict[str, Any], bool]] = [
         {},
         True,
     ),
-    ("query.orderByChild == 'm/x'", [], {"order_by": (("m.x", "ASC"),)}, True),
-    ("query.orderByKey", [], {"order_by": (("__name__", "ASC"),)}, True),
+    (
+        "query.orderByChild == 'm/x'",
+        [],
+        {
+            "order_by": (
+                (
+                    (
+                        "m",
+                        "x",
+                    ),
+                    "ASC",
+                ),
+            )
+        },
+        True,
+    ),
+    ("query.orderByKey", [], {"order_by": ((("__name__",), "ASC"),)}, True),
 ]
 
 

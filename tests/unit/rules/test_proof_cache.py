@@ -78,9 +78,9 @@ def test_the_place_of_a_query_counts() -> None:
 
 def test_limit_and_order_count() -> None:
     rules = listing("request.query.limit <= 10 && request.query.orderBy.n == 'ASC'")
-    assert asked(rules, limit=10, order_by=(("n", "ASC"),))
-    assert not asked(rules, limit=11, order_by=(("n", "ASC"),))
-    assert not asked(rules, limit=10, order_by=(("n", "DESC"),))
+    assert asked(rules, limit=10, order_by=((("n",), "ASC"),))
+    assert not asked(rules, limit=11, order_by=((("n",), "ASC"),))
+    assert not asked(rules, limit=10, order_by=((("n",), "DESC"),))
 
 
 def test_a_rule_that_reads_the_time_is_judged_each_time() -> None:

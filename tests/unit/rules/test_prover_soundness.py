@@ -25,7 +25,9 @@ def pool() -> list[dict[str, Any]]:
 
 
 DOCUMENTS = pool()
-orders = st.lists(st.tuples(fields, st.just("ASC")), max_size=1)
+orders = st.lists(
+    st.tuples(fields.map(lambda name: tuple(name.split("."))), st.just("ASC")), max_size=1
+)
 
 
 class OneDocument:
@@ -48,7 +50,7 @@ class OneDocument:
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.one_of(conditions(0), conditions(1), conditions(2)), filters(), orders)
 def test_a_proven_query_returns_only_allowed_documents(
-    condition: str, root: Any, order_by: list[tuple[str, str]]
+    condition: str, root: Any, order_by: list[tuple[tuple[str, ...], str]]
 ) -> None:
     rules = compile_rules(
         "rules_version='2'; service cloud.firestore { match /databases/{database}/documents { "
@@ -59,7 +61,7 @@ def test_a_proven_query_returns_only_allowed_documents(
     proven = rules.prove(query, OneDocument({})).allowed
     event(f"proven: {proven}")
     for data in DOCUMENTS if proven else []:
-        ordered = all(find(data, tuple(name.split("."))) is not MISSING for name, _ in order_by)
+        ordered = all(find(data, path) is not MISSING for path, _ in order_by)
         if not ordered or not matches(root, data):
             continue
         event("a document was judged")
