@@ -1,26 +1,16 @@
-"""Tokens of the rules language, made on demand because `/` means a path or a division by what follows it."""
+"""Tokens of the rules language, made on demand because `/` means a path or a division by what follows it.
+
+Their kinds: int, float, string, bytes, name, op, path (a `/` glued to a segment) and end.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from rules.errors import RulesCompileError
+from rules.expressions import Token
 from rules.source import Source, Span
-
-
-class Token(NamedTuple):
-    """`kind`: int, float, string, bytes, name, op, path (a `/` glued to a segment) or end."""
-
-    kind: str
-    text: str
-    start: int
-    end: int
-
-    @property
-    def span(self) -> Span:
-        return Span(self.start, self.end)
-
 
 _TOKEN = re.compile(
     r"""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from rules import tree
-from rules.lexer import MATCH_SEGMENT, PATH_SEGMENT, Lexer, Token
+from rules.expressions import ExpressionParser, Token, strengths
+from rules.lexer import MATCH_SEGMENT, PATH_SEGMENT, Lexer
 from rules.source import Source, Span
 
 MAX_EXPRESSION_DEPTH = 99
@@ -13,93 +14,47 @@ MAX_EXPRESSION_DEPTH = 99
 MAX_MATCH_DEPTH = 11
 """The outermost match block and ten nested in it."""
 _HARD_MATCH_DEPTH = 50
-_RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "is",
-        "if",
-        "let",
-        "return",
-        "function",
-        "match",
-        "allow",
-        "service",
-    ]
-)
-_TYPE_NAMES = frozenset(
-    [
-        "bool",
-        "bytes",
-        "duration",
-        "float",
-        "int",
-        "latlng",
-        "list",
-        "map",
-        "number",
-        "path",
-        "string",
-        "timestamp",
-        "set",
-        "map_diff",
-        "constraint",
-    ]
-)
+_RESERVED = frozenset({
+    "true", "false", "null", "in", "is", "if", "let", "return", "function", "match", "allow", "service",
+})  # fmt: skip
+_TYPE_NAMES = frozenset({
+    "bool", "bytes", "duration", "float", "int", "latlng", "list", "map", "number", "path", "string",
+    "timestamp", "set", "map_diff", "constraint",
+})  # fmt: skip
 _INT_LIMIT = 2**63
 
 # Binding strength of binary operators, loosest first. Equality binds tighter than `in` and `is`
 # (measured on the official emulator: `1 in [1] == true` reads `1 in ([1] == true)`).
-_LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"||"}),
-    frozenset({"&&"}),
-    frozenset({"in", "is"}),
-    frozenset({"==", "!="}),
-    frozenset({"<", "<=", ">", ">="}),
-    frozenset({"+", "-"}),
-    frozenset({"*", "/", "%"}),
+_LEVELS = (
+    ("||",),
+    ("&&",),
+    ("in", "is"),
+    ("==", "!="),
+    ("<", "<=", ">", ">="),
+    ("+", "-"),
+    ("*", "/", "%"),
 )
-_STRENGTH = {op: level for level, ops in enumerate(_LEVELS) for op in ops}
 
 
-class Parser:
-    """Parses one source. The first syntax error ends it with RulesCompileError."""
+class Parser(ExpressionParser):
+    """Parses one source."""
+
+    STRENGTHS = strengths(_LEVELS)
+    MAX_DEPTH = MAX_EXPRESSION_DEPTH
+    TRAILING_COMMAS = True
 
     def __init__(self, source: Source) -> None:
-        self.source = source
         self.lexer = Lexer(source)
-        self.token = self.lexer.next()
-        self._depth = 0
+        super().__init__(source)
 
     # --- tokens
 
-    def _advance(self) -> Token:
-        token = self.token
-        self.token = self.lexer.next()
-        return token
-
-    def _fail(self, message: str, span: Span | None = None) -> NoReturn:
-        self.lexer.fail(message, span or self.token.span)
+    def _next(self) -> Token:
+        return self.lexer.next()
 
     def _unexpected(self, expected: str) -> NoReturn:
         got = "end of file" if self.token.kind == "end" else f"'{self.token.text}'"
         self._fail(f"Unexpected {got}. Expected {expected}.")
-
-    def _at(self, text: str) -> bool:
-        return self.token.text == text and self.token.kind in ("op", "name", "path")
-
-    def _accept(self, text: str) -> bool:
-        if self._at(text):
-            self._advance()
-            return True
-        return False
-
-    def _expect(self, text: str) -> Token:
-        if not self._at(text):
-            self._unexpected(f"'{text}'")
-        return self._advance()
 
     def _name(self, what: str, reserved_ok: bool = False) -> Token:
         if self.token.kind != "name" or (not reserved_ok and self.token.text in _RESERVED):
@@ -246,65 +201,8 @@ class Parser:
 
     # --- expressions
 
-    def expression(self) -> tree.Expr:
-        """A whole expression; `? :` binds loosest and to the right."""
-        self._depth += 1
-        if self._depth > MAX_EXPRESSION_DEPTH + 1:
-            self._too_deep(self.token.span)
-        condition = self._binary(0)
-        if self._accept("?"):
-            then = self.expression()
-            self._expect(":")
-            otherwise = self.expression()
-            span = Span(condition.span.start, otherwise.span.end)
-            depth = self._nest(span, condition, then, otherwise)
-            condition = tree.Ternary(span, depth, condition, then, otherwise)
-        self._depth -= 1
-        return condition
-
-    def _too_deep(self, span: Span) -> NoReturn:
-        self._fail("The expression is nested too deeply (at most 98 levels).", span)
-
-    def _nest(self, span: Span, *parts: tree.Expr) -> int:
-        depth = 1 + max((part.depth for part in parts), default=0)
-        if depth > MAX_EXPRESSION_DEPTH:
-            self._too_deep(span)
-        return depth
-
-    def _operator(self, level: int) -> str | None:
-        token = self.token
-        if token.kind not in ("op", "name"):
-            return None
-        strength = _STRENGTH.get(token.text)
-        return token.text if strength is not None and strength >= level else None
-
-    def _binary(self, level: int) -> tree.Expr:
-        """Precedence climbing: operators at least as strong as `level`, all left-associative."""
-        left = self._unary()
-        while (op := self._operator(level)) is not None:
-            if op in ("&&", "||"):
-                left = self._logical(op, level, left)
-                continue
-            self._advance()
-            if op == "is":
-                left = self._type_test(left)
-                continue
-            right = self._binary(_STRENGTH[op] + 1)
-            span = Span(left.span.start, right.span.end)
-            depth = 1 + max(left.depth, right.depth + 1)
-            if depth > MAX_EXPRESSION_DEPTH:
-                self._too_deep(span)
-            left = tree.Binary(span, depth, op, left, right)
-        return left
-
-    def _logical(self, op: str, level: int, first: tree.Expr) -> tree.Expr:
-        """A chain of one operator, however long, is one node: chains do not count as nesting."""
-        operands = [first]
-        while self._operator(level) == op:
-            self._advance()
-            operands.append(self._binary(_STRENGTH[op] + 1))
-        span = Span(first.span.start, operands[-1].span.end)
-        return tree.Logical(span, self._nest(span, *operands), op, tuple(operands))
+    def _operation(self, op: str, left: tree.Expr) -> tree.Expr:
+        return self._type_test(left) if op == "is" else super()._operation(op, left)
 
     def _type_test(self, left: tree.Expr) -> tree.Expr:
         token = self.token
@@ -314,42 +212,16 @@ class Parser:
         span = Span(left.span.start, token.end)
         return tree.TypeTest(span, self._nest(span, left), left, token.text)
 
-    def _unary(self) -> tree.Expr:
-        prefixes: list[Token] = []
-        while self.token.kind == "op" and self.token.text in ("!", "-"):
-            prefixes.append(self._advance())
-        if prefixes and prefixes[-1].text == "-" and self._is_minimum():
-            minus, digits = prefixes.pop(), self._advance()
-            literal = tree.Literal(Span(minus.start, digits.end), 1, -_INT_LIMIT)
-            node = self._postfix(literal)
-        else:
-            node = self._postfix(self._primary())
-        for prefix in reversed(prefixes):
-            span = Span(prefix.start, node.span.end)
-            node = tree.Unary(span, self._nest(span, node), prefix.text, node)
-        return node
+    def _operand(self, prefixes: list[Token]) -> tree.Expr:
+        """The least integer is a literal, although its absolute value is none."""
+        if not (prefixes and prefixes[-1].text == "-" and self._is_minimum()):
+            return self._primary()
+        minus, digits = prefixes.pop(), self._advance()
+        return tree.Literal(Span(minus.start, digits.end), 1, -_INT_LIMIT)
 
     def _is_minimum(self) -> bool:
         token = self.token
         return token.kind == "int" and len(token.text) < 40 and int(token.text) == _INT_LIMIT
-
-    def _postfix(self, node: tree.Expr) -> tree.Expr:
-        while self.token.kind == "op" and self.token.text in (".", "["):
-            if self._advance().text == ".":
-                node = self._member(node)
-            else:
-                node = self._index(node)
-        return node
-
-    def _member(self, receiver: tree.Expr) -> tree.Expr:
-        name = self._name("the name of a member", reserved_ok=True)
-        if self._at("("):
-            args, end = self._arguments()
-            span = Span(receiver.span.start, end)
-            depth = self._nest(span, receiver, *args)
-            return tree.MethodCall(span, depth, receiver, name.text, args)
-        span = Span(receiver.span.start, name.end)
-        return tree.Member(span, self._nest(span, receiver), receiver, name.text)
 
     def _index(self, receiver: tree.Expr) -> tree.Expr:
         index = self.expression()
@@ -360,15 +232,6 @@ class Parser:
         span = Span(receiver.span.start, self._expect("]").end)
         return tree.Index(span, self._nest(span, receiver, index), receiver, index)
 
-    def _arguments(self) -> tuple[tuple[tree.Expr, ...], int]:
-        self._expect("(")
-        args: list[tree.Expr] = []
-        while not self._at(")"):
-            if args:
-                self._expect(",")
-            args.append(self.expression())
-        return tuple(args), self._advance().end
-
     def _primary(self) -> tree.Expr:
         token = self.token
         if token.kind == "name":
@@ -378,12 +241,9 @@ class Parser:
         if token.kind in ("int", "float", "string", "bytes"):
             self._advance()
             return tree.Literal(token.span, 1, self._literal(token))
-        if token.text == "(" and token.kind == "op":
-            self._advance()
-            inner = self.expression()
-            span = Span(token.start, self._expect(")").end)
-            return tree.Paren(span, self._nest(span, inner), inner)
-        if token.text == "[":
+        if self._at("("):
+            return self._paren()
+        if self._at("["):
             return self._list()
         if token.text != "{":
             self._unexpected("an expression")
@@ -401,10 +261,9 @@ class Parser:
         return int(token.text)
 
     def _named(self, token: Token) -> tree.Expr:
-        constants = {"true": True, "false": False, "null": None}
-        if token.text in constants:
-            self._advance()
-            return tree.Literal(token.span, 1, constants[token.text])
+        constant = self._constant()
+        if constant is not None:
+            return constant
         if token.text in _RESERVED:
             self._unexpected("an expression")
         self._advance()
@@ -413,18 +272,6 @@ class Parser:
             span = Span(token.start, end)
             return tree.Call(span, self._nest(span, *args), token.text, args)
         return tree.Name(token.span, 1, token.text)
-
-    def _list(self) -> tree.Expr:
-        start = self._advance().start
-        items: list[tree.Expr] = []
-        while not self._at("]"):
-            if items:
-                self._expect(",")
-                if self._at("]"):
-                    break
-            items.append(self.expression())
-        span = Span(start, self._advance().end)
-        return tree.ListLiteral(span, self._nest(span, *items), tuple(items))
 
     def _map(self) -> tree.Expr:
         start = self._advance().start

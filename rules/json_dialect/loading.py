@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rules import tree
 from rules.errors import Issue, RulesCompileError, Severity
-from rules.json_dialect.expressions import ExpressionParser
+from rules.json_dialect.expressions import JsonExpressionParser
 from rules.json_dialect.file_format import (
     Entry,
     JsonList,
@@ -111,7 +111,7 @@ class Loader:
                 self._add("WARNING", "Anyone may write here and below.", entry.key.span)
         elif isinstance(value, Text):
             try:
-                condition = ExpressionParser(self._source, value).parse()
+                condition = JsonExpressionParser(self._source, value).parse()
             except RulesCompileError as error:
                 self.issues.extend(error.issues)
                 return
