@@ -53,12 +53,16 @@ class _Touched:
     verified: bool = False
     whole: bool = False
     mask: tuple[FieldPath, ...] = ()
+    expected: bool | None = None
+    """Whether the first write says that the document exists."""
 
     def note(self, write: Write) -> None:
         """Take down what a write names, for access."""
         if write.kind is WriteKind.VERIFY:
             self.verified = True
             return
+        if not self.written and write.precondition:
+            self.expected = write.precondition.exists is not False
         self.written = True
         if write.mask is None:
             self.whole = True
@@ -78,10 +82,13 @@ class _Touched:
         )
 
     def pending(self) -> PendingWrite:
+        """What rules judge. A write that says whether its document exists is judged as what it would be if
+        that were so (``rules`` §3)."""
+        exists = self.before is not None if self.expected is None else self.expected
         if self.after is None:
             method = "delete"
         else:
-            method = "create" if self.before is None else "update"
+            method = "update" if exists else "create"
         return PendingWrite(
             self.name, self.before, self.after, method, None if self.whole else self.mask
         )

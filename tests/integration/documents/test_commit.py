@@ -20,6 +20,7 @@ from baas.errors import (
 )
 from baas.model.change import CommitChanges
 from baas.model.paths import DatabaseId
+from baas.model.values import Timestamp
 from baas.model.write import (
     Commit,
     FieldTransform,
@@ -216,6 +217,33 @@ async def test_a_failed_precondition_tells_nothing_to_who_may_not_write(
         await strict.commit(Commit(DATABASE, (create("c/a"),)), user)
     with pytest.raises(AlreadyExists):
         await strict.commit(Commit(DATABASE, (create("c/a"),)), OWNER)
+
+
+@pytest.mark.parametrize(
+    ("stored", "precondition", "method"),
+    [
+        (True, Precondition(exists=False), "create"),
+        (False, Precondition(exists=True), "update"),
+        (False, Precondition(update_time=Timestamp(1)), "update"),
+    ],
+)
+@pytest.mark.parametrize("mask", [None, (("n",),)])
+async def test_a_write_is_judged_as_what_its_precondition_makes_it(
+    database: SqliteDatabase,
+    user: Principal,
+    stored: bool,
+    precondition: Precondition,
+    method: str,
+    mask: tuple[tuple[str, ...], ...] | None,
+) -> None:
+    access = OpenAccess()
+    store = DocumentStore(database, access)
+    if stored:
+        await commit(store, put("c/a"))
+    write = put("c/a", {"n": 1}, precondition=precondition, mask=mask)
+    with pytest.raises(ApiError):
+        await store.commit(Commit(DATABASE, (write,)), user)
+    assert [change.method for change in access.commits[-1]] == [method]
 
 
 async def test_the_feed_tells_each_commit_once_and_in_order(store: DocumentStore) -> None:
