@@ -81,6 +81,9 @@ class Checker:
             self._error(f"A function takes at most {MAX_PARAMETERS} parameters.", decl.span)
         if len(set(decl.parameters)) != len(decl.parameters):
             self._error("Duplicate parameter name.", decl.span)
+        if decl.lets and self.program.file.version == 1:
+            message = "Let bindings are not allowed in rules_version '1'."
+            self._error(message, decl.lets[0].span)
         if len(decl.lets) > MAX_LETS:
             self._error(f"A function declares at most {DOCUMENTED_LETS} variables.", decl.span)
         elif len(decl.lets) > DOCUMENTED_LETS:

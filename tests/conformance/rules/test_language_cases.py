@@ -220,6 +220,13 @@ def test_case_21_names_the_recursion() -> None:
         compile_rules(dict(REFUSED[3:4])[21])
 
 
+@pytest.mark.parametrize("version", ["rules_version='1'; ", ""])
+def test_version_1_has_no_variables(version: str) -> None:
+    source = function(lets=1).replace("rules_version='2'; ", version)
+    with pytest.raises(RulesCompileError, match="Let bindings are not allowed"):
+        compile_rules(source)
+
+
 def test_case_22_names_the_call_stack() -> None:
     with pytest.raises(RulesCompileError, match=r"call depth of 20 is reached for \[f0->f1->"):
         compile_rules(call_chain(21))
