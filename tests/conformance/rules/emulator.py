@@ -18,6 +18,7 @@ _FOLDERS = (
     Path("/usr/lib/google-cloud-sdk/platform/cloud-firestore-emulator"),
     Path.home() / "google-cloud-sdk/platform/cloud-firestore-emulator",
 )
+_IDLE_SECONDS = 1.0
 _DOCUMENTS = "/v1/projects/p/databases/(default)/documents"
 
 
@@ -30,42 +31,16 @@ def installed() -> Path | None:
     )
 
 
-class Emulator:
-    """One process on a free port; `close` ends it."""
+class Server:
+    """A server of the protocol on a port of this machine: load a ruleset, ask as an end user."""
 
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self._process = subprocess.Popen(
-            ["./cloud_firestore_emulator", "start", "--host=127.0.0.1", f"--port={port}"],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    def __init__(self, port: int) -> None:
         self.port = port
-        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._wait(port)
-
-    def _wait(self, port: int) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                if self._process.poll() is not None:
-                    break
-                time.sleep(0.1)
-        self.close()
-        raise RuntimeError("the emulator did not start")
+        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._used = time.monotonic()
 
     def close(self) -> None:
         self._http.close()
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
     def call(
         self, method: str, path: str, body: Any = None, token: str | None = None
@@ -73,9 +48,12 @@ class Emulator:
         headers = {"Content-Type": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self._http.close()  # the server may have closed it; it is opened anew
         self._http.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._http.getresponse()
         text = answer.read()
+        self._used = time.monotonic()
         return answer.status, json.loads(text) if text.strip() else {}
 
     def load(self, source: str) -> bool:
@@ -100,6 +78,47 @@ class Emulator:
         status, answer = self.call("POST", url, {"structuredQuery": query}, unsigned_token(uid))
         assert status in (200, 403), answer
         return status == 200
+
+    def clear(self) -> None:
+        status, _ = self.call("DELETE", f"/emulator{_DOCUMENTS}")
+        assert status == 200
+
+
+class Emulator(Server):
+    """One process on a free port; `close` ends it."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self._process = subprocess.Popen(
+            ["./cloud_firestore_emulator", "start", "--host=127.0.0.1", f"--port={port}"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        super().__init__(port)
+        self._wait(port)
+
+    def _wait(self, port: int) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                if self._process.poll() is not None:
+                    break
+                time.sleep(0.1)
+        self.close()
+        raise RuntimeError("the emulator did not start")
+
+    def close(self) -> None:
+        super().close()
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 def unsigned_token(uid: str | None) -> str | None:
