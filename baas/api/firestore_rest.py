@@ -19,6 +19,7 @@ from baas.access.principal import Principal
 from baas.api.explain_json import explain_metrics_to_json
 from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
+from baas.api.pipeline_statistics import statistics_text
 from baas.documents.service import DocumentStore
 from baas.errors import ApiError, InvalidArgument, NotFound
 from baas.model.document import Document
@@ -383,8 +384,12 @@ class FirestoreRest:
         read = await self._store.pipelines.execute(
             request.database, request.pipeline, call.principal, consistency=request.consistency
         )
-        rows = [(row.document, row.fields) for row in read.value]
-        messages = proto_pipelines.encode_execute_pipeline(rows, read.read_time, read.transaction)
+        rows = [(row.document, row.fields) for row in read.value.rows]
+        explain = request.explain
+        statistics = None if explain is None else statistics_text(read.value, explain)
+        messages = proto_pipelines.encode_execute_pipeline(
+            rows, read.read_time, read.transaction, statistics
+        )
         return proto_pipelines.encode_json_response(messages)
 
     # Writes and transactions

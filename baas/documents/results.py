@@ -39,6 +39,27 @@ class ExplainMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineScan:
+    """One reading of the database by a pipeline: ``indexes_used`` as in :class:`ExplainMetrics`, and what was
+    examined."""
+
+    collection: str
+    indexes_used: tuple[Mapping[str, Any], ...]
+    documents_scanned: int
+    index_entries_scanned: int
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult(Generic[T]):
+    """The rows of a pipeline, and what computing them took."""
+
+    rows: Sequence[T]
+    scans: tuple[PipelineScan, ...]
+    documents_got: int
+    execution_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class QueryResult:
     """A query's documents, in its order, projected as it asks. ``skipped``: how many its offset passed."""
 

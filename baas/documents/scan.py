@@ -38,7 +38,7 @@ class Scan:
         after: bytes | None = None,
     ) -> None:
         self._reader = reader
-        self._query = query
+        self.query = query
         self._wanted = wanted
         self._after = after
         parts = conjuncts(query)
@@ -67,7 +67,7 @@ class Scan:
 
     def documents(self) -> Iterator[Document]:
         """The results in order, each once."""
-        reader, query = self._reader, self._query
+        reader, query = self._reader, self.query
         overlay = reader.overlay() if reader.is_past else {}
         sources = [
             self._ordered(plan, self._checked(plan, filters))
@@ -105,7 +105,7 @@ class Scan:
         if plan.exact:
             return source
         where = CompositeFilter("AND", filters) if filters else None
-        return filter(self._check(replace(self._query, where=where)), source)
+        return filter(self._check(replace(self.query, where=where)), source)
 
     def _check(self, query: Query) -> Predicate:
         """Whether a document is a result of the query, or of one disjunct of it."""
@@ -122,7 +122,7 @@ class Scan:
     def _ordered(self, plan: Plan, source: Iterator[Document]) -> Iterator[Document]:
         if plan.ordered:
             return source
-        key = compile_order(self._query)
+        key = compile_order(self.query)
         if self._wanted is not None:
             return iter(heapq.nsmallest(self._wanted, source, key=key))
         return iter(sorted(source, key=key))

@@ -31,7 +31,7 @@ from baas.model.values import Timestamp, Value
 from baas.wire import proto
 from baas.wire.proto_requests import decode_consistency
 from baas.wire.proto_values import decode_value, write_fields, write_timestamp
-from baas.wire.requests import ExecutePipelineRequest
+from baas.wire.requests import ExecutePipelineRequest, PipelineExplain
 from baas.wire.value_checks import VECTOR_TYPE
 
 RESULTS_PER_MESSAGE: Final = 300
@@ -43,7 +43,7 @@ def decode_execute_pipeline(message: Any) -> ExecutePipelineRequest:
 
     Raises:
         InvalidArgument: malformed, or beyond a limit.
-        Unimplemented: it asks for a plan, or for an option that this server does not know.
+        Unimplemented: it asks for an option that this server does not know.
     """
     if message.WhichOneof("pipeline_type") != "structured_pipeline":
         raise InvalidArgument("A pipeline is expected: structured_pipeline is not set.")
@@ -53,13 +53,28 @@ def decode_execute_pipeline(message: Any) -> ExecutePipelineRequest:
     for name in structured.options:
         if name not in _KNOWN_OPTIONS:
             raise Unimplemented(f"The pipeline option {name[:100]!r} is not offered.")
-    if "explain_options" in structured.options:
-        raise Unimplemented("Explaining pipelines is not offered by this server.")
     return ExecutePipelineRequest(
         DatabaseId.parse(message.database),
         _Decoder().pipeline(structured.pipeline, 0),
         decode_consistency(message),
+        _explain(structured.options),
     )
+
+
+def _explain(options: Mapping[str, Any]) -> PipelineExplain | None:
+    if "explain_options" not in options:
+        return None
+    members = options["explain_options"].map_value.fields
+    given = {name: value.string_value for name, value in members.items()}
+    mode = given.get("mode", "")
+    if mode == "explain":
+        raise InvalidArgument("Explain execution mode is not supported: ask for analyze.")
+    if mode not in ("", "execute", "analyze"):
+        raise InvalidArgument(f"Unknown mode of explain_options: {mode[:100]!r}.")
+    wanted = given.get("output_format") or PipelineExplain.TEXT.value
+    if wanted not in (each.value for each in PipelineExplain):
+        raise InvalidArgument(f"Unknown output_format of explain_options: {wanted[:100]!r}.")
+    return PipelineExplain(wanted) if mode == "analyze" else None
 
 
 class _Decoder:
@@ -141,12 +156,15 @@ def encode_execute_pipeline(
     rows: Sequence[tuple[Document | None, Mapping[str, Value]]],
     execution_time: Timestamp,
     transaction: bytes | None = None,
+    statistics: str | None = None,
 ) -> Iterable[Any]:
-    """``ExecutePipelineResponse`` messages, at least one. A row without a document has no name and times."""
+    """``ExecutePipelineResponse`` messages, at least one. A row without a document has no name and times.
+    ``statistics`` come with the last one."""
     first = proto.ExecutePipelineResponse()
     if transaction is not None:
         first.transaction = transaction
-    for start in range(0, max(1, len(rows)), RESULTS_PER_MESSAGE):
+    starts = range(0, max(1, len(rows)), RESULTS_PER_MESSAGE)
+    for start in starts:
         message = first if start == 0 else proto.ExecutePipelineResponse()
         write_timestamp(message.execution_time, execution_time)
         for document, fields in rows[start : start + RESULTS_PER_MESSAGE]:
@@ -156,6 +174,8 @@ def encode_execute_pipeline(
                 result.name = document.name.name
                 write_timestamp(result.create_time, document.create_time)
                 write_timestamp(result.update_time, document.update_time)
+        if statistics is not None and start == starts[-1]:
+            message.explain_stats.data.Pack(proto.StringValue(value=statistics))
         yield message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -160,6 +161,13 @@ class WriteStreamRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+class PipelineExplain(enum.Enum):
+    """In which form to tell what a pipeline took."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutePipelineRequest:
     """A pipeline and when to read it."""
@@ -167,3 +175,4 @@ class ExecutePipelineRequest:
     database: DatabaseId
     pipeline: Pipeline
     consistency: Consistency = LATEST
+    explain: PipelineExplain | None = None

@@ -16,6 +16,7 @@ from baas.access.principal import Principal
 from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.calls import Call, framed, server_streaming, streaming, unary
 from baas.api.grpc.explain import encode_explain_metrics
+from baas.api.pipeline_statistics import statistics_text
 from baas.api.streams import Authenticator, Streams
 from baas.documents.service import DocumentStore
 from baas.errors import NotFound
@@ -226,8 +227,12 @@ class FirestoreGrpc:
         read = await self._store.pipelines.execute(
             request.database, request.pipeline, principal, consistency=request.consistency
         )
-        rows = [(row.document, row.fields) for row in read.value]
-        return proto_pipelines.encode_execute_pipeline(rows, read.read_time, read.transaction)
+        rows = [(row.document, row.fields) for row in read.value.rows]
+        explain = request.explain
+        statistics = None if explain is None else statistics_text(read.value, explain)
+        return proto_pipelines.encode_execute_pipeline(
+            rows, read.read_time, read.transaction, statistics
+        )
 
     # Writes and transactions
 

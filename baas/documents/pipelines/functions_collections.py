@@ -81,7 +81,7 @@ def _get(array: Any, index: Any) -> Result:
 def _end(last: bool) -> Callable[[Any], Result]:
     def body(array: Any) -> Result:
         if array is None or array is ABSENT:
-            return array
+            return None
         given = elements(array)
         return (given[-1] if last else given[0]) if given else ABSENT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from baas.documents.pipelines.rows import ABSENT, EvaluationError, Row, check_si
 from baas.documents.pipelines.sources import collection_query, document_names, opening_query
 from baas.documents.pipelines.stages import Flow, StageCompiler, aliases, held
 from baas.documents.reader import Reader
+from baas.documents.results import PipelineResult, PipelineScan
 from baas.documents.scan import Scan
 from baas.errors import InvalidArgument, Unimplemented
 from baas.model.document import Document
@@ -20,6 +22,8 @@ from baas.model.values import Timestamp
 
 _TICK: Final = 256
 """Rows between two looks at the clock."""
+_DESCRIBED_SCANS: Final = 100
+"""Scans that the statistics tell of: a pipeline within an expression may scan once for each row."""
 SOURCES: Final = frozenset(
     ("collection", "collection_group", "database", "documents", "literals", "subcollection")
 )
@@ -51,12 +55,13 @@ class Execution:
         self._reader = reader
         self._guard = guard
         self.queries: list[Query] = []
+        self._scans: list[Scan] = []
         self.documents: list[tuple[DocumentName, Document | None]] = []
         self._compiler = Compiler(now, self._sub_pipeline)
         self._stages = StageCompiler(self._compiler, self._other)
 
-    def run(self, pipeline: Pipeline) -> list[Row]:
-        """The rows that the pipeline gives.
+    def run(self, pipeline: Pipeline) -> PipelineResult[Row]:
+        """The rows that the pipeline gives, and what they took.
 
         Raises:
             InvalidArgument: it is malformed, or a value of it could not be computed.
@@ -64,11 +69,14 @@ class Execution:
             ResourceExhausted, DeadlineExceeded: it takes too much.
             Unimplemented: a stage or function that is not offered.
         """
+        began = time.perf_counter()
         rows = self._compiled(pipeline)
         try:
-            return self._collected(rows(None))
+            found = self._collected(rows(None))
         except EvaluationError as error:
             raise InvalidArgument(f"The pipeline cannot be computed: {error}.") from None
+        scans = tuple(_described(scan) for scan in self._scans)
+        return PipelineResult(found, scans, len(self.documents), time.perf_counter() - began)
 
     def _collected(self, rows: Iterable[Row]) -> list[Row]:
         found: list[Row] = []
@@ -130,7 +138,10 @@ class Execution:
 
     def _scanned(self, query: Query, around: Row | None) -> Iterator[Row]:
         variables = {} if around is None else around.variables
-        for count, document in enumerate(Scan(self._reader, query).documents()):
+        scan = Scan(self._reader, query)
+        if len(self._scans) < _DESCRIBED_SCANS:
+            self._scans.append(scan)
+        for count, document in enumerate(scan.documents()):
             if count % _TICK == 0:
                 self._reader.check_deadline()
             yield Row(document.fields, document, variables)
@@ -191,3 +202,10 @@ class Execution:
             return self._scanned(query, around)
 
         return rows
+
+
+def _described(scan: Scan) -> PipelineScan:
+    query, examined = scan.query, scan.examined
+    path = "/".join((*query.parent, query.collection_id or "*"))
+    name = f"**/{path}" if query.all_descendants else f"/{path}"
+    return PipelineScan(name, scan.describe(), examined.documents, examined.entries)

@@ -9,7 +9,7 @@ from baas.documents.access import Access
 from baas.documents.pipelines.rows import Row
 from baas.documents.pipelines.run import Execution
 from baas.documents.reader import Reader
-from baas.documents.results import Read
+from baas.documents.results import PipelineResult, Read
 from baas.documents.transactions import Transaction
 from baas.documents.versions import VersionedReads
 from baas.errors import PermissionDenied
@@ -40,8 +40,8 @@ class Pipelines:
         principal: Principal,
         *,
         consistency: Consistency = LATEST,
-    ) -> Read[list[Row]]:
-        """The rows of a pipeline, at one version.
+    ) -> Read[PipelineResult[Row]]:
+        """The rows of a pipeline, at one version, and what they took.
 
         Raises:
             PermissionDenied: it cannot be proven, by its sources and the conditions that follow them at once,
@@ -49,7 +49,7 @@ class Pipelines:
             InvalidArgument, ResourceExhausted, DeadlineExceeded, Unimplemented: see :class:`Execution`.
         """
 
-        def unit(reader: Reader) -> tuple[list[Row], Execution]:
+        def unit(reader: Reader) -> tuple[PipelineResult[Row], Execution]:
             now = self._request_time(reader)
             guard = _CallersGuard(self._access, principal, reader, now)
             execution = Execution(reader, guard, now)
@@ -59,7 +59,7 @@ class Pipelines:
         return Read(read.value[0], read.read_time, read.transaction)
 
 
-def _note(transaction: Transaction, done: tuple[list[Row], Execution]) -> None:
+def _note(transaction: Transaction, done: tuple[PipelineResult[Row], Execution]) -> None:
     for query in done[1].queries:
         transaction.note_query(query)
     for name, document in done[1].documents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import os
 import queue
 import uuid
@@ -18,6 +19,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1 import pipeline_expressions as pipelines
 from google.cloud.firestore_v1.base_query import And, FieldFilter, Or
 from google.cloud.firestore_v1.base_vector_query import DistanceMeasure
+from google.cloud.firestore_v1.query_profile import PipelineExplainOptions
 from google.cloud.firestore_v1.vector import Vector
 
 from tests.integration.official.conftest import Server
@@ -303,6 +305,25 @@ async def test_python_async_pipelines(
     seed(collection, {str(n): {"n": n} for n in range(700)})
     source = async_db.pipeline().collection(collection.id)
     assert len([result async for result in source.stream()]) == 700
+
+
+def test_python_pipelines_tell_what_they_took(
+    db: firestore.Client, collection: firestore.CollectionReference
+) -> None:
+    seed(collection, {str(n): {"n": n} for n in range(5)})
+    source = db.pipeline().collection(collection.id).where(pipelines.Field.of("n").greater_than(1))
+    results = source.execute(explain_options=PipelineExplainOptions())
+    assert len(results) == 3
+    assert results.explain_stats is not None
+    told = results.explain_stats.get_text()
+    assert told.startswith("Execution:\n  results returned: 3\n")
+    assert f"scan of /{collection.id}\n" in told
+    options = {"mode": "analyze", "output_format": "json"}
+    as_json = source.execute(additional_options={"explain_options": pipelines.Constant(options)})
+    assert as_json.explain_stats is not None
+    assert json.loads(as_json.explain_stats.get_text())["execution"]["resultsReturned"] == 3
+    with pytest.raises(exceptions.InvalidArgument, match="Explain execution mode"):
+        source.execute(explain_options=PipelineExplainOptions(mode="explain"))
 
 
 async def test_python_async_reads_and_writes(async_db: firestore.AsyncClient) -> None:

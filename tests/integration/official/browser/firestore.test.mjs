@@ -254,6 +254,34 @@ test('browser: tabs with one IndexedDB share one connection and see each other',
   await context.close();
 });
 
+test('browser: the older ways to keep documents, for one tab and for many', async () => {
+  const context = await browser.newContext();
+  const [one, two] = [await open(context), await open(context)];
+  const args = { ...server, cache: undefined, path: `${unique()}/x` };
+  const kept = await one.evaluate(async (given) => {
+    const db = database({ ...given, name: 'older' });
+    await firestore.enableIndexedDbPersistence(db);
+    await firestore.setDoc(firestore.doc(db, given.path), { n: 3 });
+    await firestore.disableNetwork(db);
+    return (await firestore.getDoc(firestore.doc(db, given.path))).data();
+  }, args);
+  assert.deepEqual(kept, { n: 3 });
+  const shared = { ...args, name: 'older-tabs', path: `${unique()}/x` };
+  const heard = two.evaluate(async (given) => {
+    const db = database(given);
+    await firestore.enableMultiTabIndexedDbPersistence(db);
+    const snapshot = await until((next, error) => firestore.onSnapshot(firestore.doc(db, given.path), { includeMetadataChanges: true }, next, error), (each) => each.data()?.n === 5 && !each.metadata.hasPendingWrites);
+    return snapshot.data();
+  }, shared);
+  await one.evaluate(async (given) => {
+    const db = database(given);
+    await firestore.enableMultiTabIndexedDbPersistence(db);
+    await firestore.setDoc(firestore.doc(db, given.path), { n: 5 });
+  }, shared);
+  assert.deepEqual(await heard, { n: 5 });
+  await context.close();
+});
+
 test('browser: terminate and sign-out end the streams', async () => {
   const page = await open();
   const terminated = [];

@@ -78,6 +78,28 @@ test('admin: queries filter, page, select and skip', async () => {
   assert.equal((await fresh().get()).empty, true);
 });
 
+test('admin: cursors by value and by document', async () => {
+  const parent = await seeded({ a: { n: 1 }, b: { n: 2 }, c: { n: 3 }, d: { n: 4 } });
+  const ordered = parent.orderBy('n');
+  assert.deepEqual(ids(await ordered.startAt(2).endBefore(4).get()), ['b', 'c']);
+  assert.deepEqual(ids(await ordered.startAfter(await parent.doc('b').get()).endAt(4).get()), ['c', 'd']);
+});
+
+test('admin: converters, and what is the same', async () => {
+  const parent = fresh();
+  const converter = { toFirestore: ({ n }) => ({ n: n + 100 }), fromFirestore: (snapshot) => ({ n: snapshot.data().n - 100 }) };
+  const added = await parent.withConverter(converter).add({ n: 5 });
+  assert.match(added.id, /^[A-Za-z0-9]{20}$/);
+  assert.deepEqual((await added.get()).data(), { n: 5 });
+  assert.deepEqual((await parent.doc(added.id).get()).data(), { n: 105 });
+  const [query, same] = [parent.where('n', '>', 1), parent.where('n', '>', 1)];
+  assert.ok(query.isEqual(same));
+  assert.ok((await query.get()).isEqual(await same.get()));
+  assert.ok((await parent.doc(added.id).get()).isEqual(await parent.doc(added.id).get()));
+  assert.deepEqual((await query.get()).docChanges().map((each) => each.type), ['added']);
+  assert.ok((await db.listCollections()).some((each) => each.path === parent.path));
+});
+
 test('admin: counts and aggregates', async () => {
   const parent = await seeded({ a: { n: 1 }, b: { n: 2 }, c: { n: 4.5 } });
   assert.equal((await parent.count().get()).data().count, 3);
@@ -107,6 +129,18 @@ test('admin: transactions read, query and write at one version', async () => {
   });
   assert.equal(total, 1);
   assert.equal((await parent.doc('a').get()).data().n, 3);
+});
+
+test('admin: transactions create, set, delete and get many', async () => {
+  const parent = await seeded({ a: { n: 1 }, b: { n: 2 } });
+  await db.runTransaction(async (transaction) => {
+    const found = await transaction.getAll(parent.doc('a'), parent.doc('b'));
+    const sum = (await transaction.get(parent.count())).data().count;
+    transaction.create(parent.doc('c'), { n: found[0].data().n + found[1].data().n, sum });
+    transaction.set(parent.doc('a'), { m: 1 }, { merge: true }).delete(parent.doc('b'));
+  });
+  const all = Object.fromEntries((await parent.get()).docs.map((each) => [each.id, each.data()]));
+  assert.deepEqual(all, { a: { n: 1, m: 1 }, c: { n: 3, sum: 2 } });
 });
 
 test('admin: concurrent transactions lose no update', async () => {
@@ -142,10 +176,17 @@ test('admin: the bulk writer makes what it can and tells what failed', async () 
   const writer = db.bulkWriter();
   const failures = [];
   writer.onWriteError((error) => { failures.push(error.code); return false; });
+  const written = [];
+  writer.onWriteResult((reference) => written.push(reference.id));
   for (let number = 0; number < 120; number += 1) writer.set(parent.doc(`d${String(number).padStart(3, '0')}`), { number });
   writer.create(parent.doc('d000x'), {}).catch(() => {});
   writer.update(parent.doc('missing'), { a: 1 }).catch(() => {});
+  await writer.flush();
+  writer.set(parent.doc('gone'), {});
+  await writer.flush();
+  writer.delete(parent.doc('gone'));
   await writer.close();
+  assert.equal(written.length, 123);
   assert.ok(writer instanceof BulkWriter);
   assert.deepEqual(failures, [5]);
   assert.equal((await parent.count().get()).data().count, 121);
@@ -206,6 +247,10 @@ test('admin: explain tells the plan and what it took', async () => {
   const analyzed = await parent.where('n', '>', 1).explain({ analyze: true });
   assert.equal(analyzed.snapshot.size, 1);
   assert.equal(analyzed.metrics.executionStats.resultsReturned, 1);
+  const streamed = [];
+  for await (const each of parent.where('n', '>', 0).explainStream({ analyze: true })) streamed.push(each);
+  assert.equal(streamed.filter((each) => each.document).length, 2);
+  assert.equal(streamed.filter((each) => each.metrics).length, 1);
 });
 
 test('admin: the default and a named database are apart', async () => {
@@ -214,6 +259,14 @@ test('admin: the default and a named database are apart', async () => {
   await other.doc(path).set({ n: 1 });
   assert.equal((await db.doc(path).get()).exists, false);
   assert.equal((await other.doc(path).get()).data().n, 1);
+});
+
+test('admin: a client is terminated, and the others live on', async () => {
+  const other = getFirestore(initializeApp({ projectId: 'demo' }, unique('terminated')));
+  const path = `${unique()}/x`;
+  await other.doc(path).set({ n: 1 });
+  await other.terminate();
+  assert.deepEqual((await db.doc(path).get()).data(), { n: 1 });
 });
 
 test('admin: a large query streams whole', async () => {
