@@ -132,7 +132,7 @@ class EmulatorActions:
                     )
                 account = await self._service.codes.reset_password(scope, code, password)
             else:
-                account = await self._service.codes.apply(scope, code)
+                account, _ = await self._service.codes.apply(scope, code)
         except ApiError as error:
             return _told(400, {"error": error.message, "instructions": "Ask for another link."})
         if query.get("continueUrl"):

@@ -12,8 +12,13 @@ from starlette.routing import Route
 
 from baas.api.identity_call import Handler, call_endpoint
 from baas.api.identity_request import Call
+from baas.auth.action_codes import CHANGE_EMAIL
 from baas.auth.service import AuthService
-from baas.errors import InvalidArgument
+
+_TEST_SETTINGS = (
+    ("signIn", "allowDuplicateEmails"),
+    ("emailPrivacyConfig", "enableImprovedEmailPrivacy"),
+)
 
 
 def routes(service: AuthService) -> list[Route]:
@@ -52,23 +57,23 @@ class EmulatorAuthApi:
 
     async def oob_codes(self, call: Call) -> dict[str, Any]:
         """The codes that mails would have carried."""
-        messages = self._service.outbox.of(call.scope.project, sms=False)
+        messages = await self._service.unspent_messages(call.scope, sms=False)
         return {
             "oobCodes": [
                 {
-                    "email": message.recipient,
+                    "email": message.account_email or message.recipient,
                     "requestType": message.purpose,
                     "oobCode": message.code,
                     "oobLink": message.link,
+                    **({"newEmail": message.recipient} if message.purpose == CHANGE_EMAIL else {}),
                 }
                 for message in messages
-                if message.scope.tenant == call.scope.tenant
             ]
         }
 
     async def verification_codes(self, call: Call) -> dict[str, Any]:
         """The codes that short messages would have carried."""
-        messages = self._service.outbox.of(call.scope.project, sms=True)
+        messages = await self._service.unspent_messages(call.scope, sms=True)
         return {
             "verificationCodes": [
                 {
@@ -77,7 +82,6 @@ class EmulatorAuthApi:
                     "code": message.code,
                 }
                 for message in messages
-                if message.scope.tenant == call.scope.tenant
             ]
         }
 
@@ -85,19 +89,18 @@ class EmulatorAuthApi:
         """What test tools may change."""
         config = await self._service.configs.get(call.scope)
         return {
-            "signIn": {"allowDuplicateEmails": False},
+            "signIn": {"allowDuplicateEmails": bool(config.get("signIn.allowDuplicateEmails"))},
             "emailPrivacyConfig": {"enableImprovedEmailPrivacy": config.protects_emails},
         }
 
     async def update_config(self, call: Call) -> dict[str, Any]:
         """Change it."""
-        if call.fields.child("signIn").flag("allowDuplicateEmails"):
-            raise InvalidArgument("Several accounts with one email address are not supported.")
-        privacy = call.fields.child("emailPrivacyConfig")
-        if "enableImprovedEmailPrivacy" in privacy:
-            wanted = privacy.flag("enableImprovedEmailPrivacy")
-            values = {"emailPrivacyConfig": {"enableImprovedEmailPrivacy": wanted}}
-            await self._service.configs.update(call.scope, values, [])
+        changes: dict[str, dict[str, bool]] = {}
+        for part, name in _TEST_SETTINGS:
+            given = call.fields.child(part)
+            if name in given:
+                changes[part] = {name: given.flag(name)}
+        await self._service.configs.update(call.scope, changes, [])
         return await self.config(call)
 
     async def reset(self, call: Call) -> dict[str, Any]:

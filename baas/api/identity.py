@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,8 +20,19 @@ from baas.api import (
     identity_providers,
 )
 from baas.api.http import JSONResponse, parse_object, read_body
-from baas.api.identity_admin import AdminDoor, IdentityAdminApi, code_request
-from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
+from baas.api.identity_admin import (
+    AdminDoor,
+    IdentityAdminApi,
+    code_request,
+    second_factors_of,
+)
+from baas.api.identity_call import (
+    OLD_PREFIXES,
+    TOOLKIT_PREFIXES,
+    Handler,
+    call_endpoint,
+    while_enabled,
+)
 from baas.api.identity_render import (
     account_json,
     profile_json,
@@ -29,6 +41,7 @@ from baas.api.identity_render import (
     tokens_json,
 )
 from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error, project_of_key
+from baas.auth.action_codes import CHANGE_EMAIL, EMAIL_SIGNIN, RECOVER_EMAIL
 from baas.auth.authenticator import Authenticator
 from baas.auth.context import SignedIn
 from baas.auth.errors import AuthError
@@ -36,10 +49,6 @@ from baas.auth.service import AuthService, ProfileChange
 from baas.auth.service_accounts import GRANT
 from baas.errors import ApiError, InvalidArgument, Unauthenticated
 
-OLD_PREFIXES = (
-    "/www.googleapis.com/identitytoolkit/v3/relyingparty",
-    "/identitytoolkit/v3/relyingparty",
-)
 _KEYS_MAX_AGE = "public, max-age=3600"
 
 
@@ -63,7 +72,7 @@ def _user_routes(service: AuthService, authenticator: Authenticator) -> list[Rou
     options = service.options
     found: list[Route] = []
     for name, (old_name, handler) in api.methods().items():
-        endpoint = call_endpoint(handler, options)
+        endpoint = call_endpoint(while_enabled(handler, service.configs.get), options)
         paths = [f"{prefix}/v1/accounts:{name}" for prefix in TOOLKIT_PREFIXES]
         if old_name:
             paths += [f"{prefix}/{old_name}" for prefix in OLD_PREFIXES]
@@ -117,23 +126,28 @@ class IdentityApi:
         """``accounts:signUp``: with email and password, or anonymous without either."""
         fields = call.fields
         kind = {"kind": "identitytoolkit#SignupNewUserResponse"}
+        if "localId" in fields and (call.authorization is None or "idToken" in fields):
+            raise AuthError("UNEXPECTED_PARAMETER", "User ID")
+        if call.authorization is not None and "idToken" not in fields:
+            await self._door.check(call, write=True)
+            return await self._admin.create(call)
+        if "idToken" in fields or "email" in fields or "password" in fields:
+            for name, code in (("email", "MISSING_EMAIL"), ("password", "MISSING_PASSWORD")):
+                if name not in fields:
+                    raise AuthError(code)
         if "idToken" in fields:
-            _, signed_in = await self._service.update(
+            _, changed = await self._service.update(
                 call.scope, fields.text("idToken"), _profile_change(fields)
             )
-            if signed_in is None:
-                raise AuthError("MISSING_PASSWORD")
-        elif "email" in fields or "password" in fields:
-            if "email" not in fields:
-                raise AuthError("MISSING_EMAIL")
-            if "password" not in fields:
-                raise AuthError("MISSING_PASSWORD")
+            assert changed is not None  # a password was set
+            signed_in = changed
+        elif "email" in fields:
             signed_in = await self._service.sign_up(
                 call.scope,
                 email=fields.text("email"),
                 password=fields.text("password"),
                 display_name=fields.text("displayName"),
-                photo_url=fields.text("photoUrl"),
+                second_factors=second_factors_of(fields) if self._service.options.dev else None,
                 client=call.client,
             )
         else:
@@ -143,13 +157,9 @@ class IdentityApi:
     async def sign_in_with_password(self, call: Call) -> dict[str, Any]:
         """``accounts:signInWithPassword``."""
         fields = call.fields
-        if "email" not in fields:
-            raise AuthError("INVALID_EMAIL")
-        if not fields.text("password"):
-            raise AuthError("MISSING_PASSWORD")
         outcome = await self._service.sign_in(
             call.scope,
-            email=fields.text("email"),
+            email=fields.optional_text("email"),
             password=fields.text("password"),
             client=call.client,
         )
@@ -158,16 +168,13 @@ class IdentityApi:
             "registered": True,
             "displayName": "",
             **profile_json(outcome.account),
+            **({"profilePicture": outcome.account.photo_url} if outcome.account.photo_url else {}),
             **sign_in_json(outcome),
         }
 
     async def sign_in_with_email_link(self, call: Call) -> dict[str, Any]:
         """``accounts:signInWithEmailLink``."""
         fields = call.fields
-        if not fields.text("email"):
-            raise AuthError("MISSING_EMAIL")
-        if not fields.text("oobCode"):
-            raise AuthError("MISSING_OOB_CODE")
         outcome = await self._service.codes.sign_in_with_link(
             call.scope,
             email=fields.text("email"),
@@ -205,11 +212,16 @@ class IdentityApi:
             raise AuthError("MISSING_IDENTIFIER")
         if not call.fields.text("continueUri"):
             raise AuthError("MISSING_CONTINUE_URI")
-        answer: dict[str, Any] = {"kind": "identitytoolkit#CreateAuthUriResponse"}
-        methods = await self._service.sign_in_methods(call.scope, identifier)
+        session = call.fields.text("sessionId") or secrets.token_urlsafe(18)
+        answer = {"kind": "identitytoolkit#CreateAuthUriResponse", "sessionId": session}
+        methods = await self._service.sign_in_methods(
+            call.scope, identifier, call.fields.text("continueUri")
+        )
         if methods is None:
             return answer
-        return {**answer, "registered": bool(methods), "signinMethods": methods}
+        found = {"registered": methods.registered, "signinMethods": list(methods.methods)}
+        providers = {"allProviders": list(methods.providers)} if methods.registered else {}
+        return {**answer, **found, **providers}
 
     async def _start_provider(self, call: Call) -> dict[str, Any]:
         target = call.fields.text("continueUri")
@@ -236,6 +248,8 @@ class IdentityApi:
     async def reset_password(self, call: Call) -> dict[str, Any]:
         """``accounts:resetPassword``: tells what a code is for, or sets the new password."""
         code, password = call.fields.text("oobCode"), call.fields.optional_text("newPassword")
+        config = await self._service.configs.get(call.scope)
+        config.require("signIn.email.enabled", "PASSWORD_LOGIN_DISABLED")
         if not code:
             raise AuthError("MISSING_OOB_CODE")
         found = await self._service.codes.check(call.scope, code)
@@ -244,8 +258,9 @@ class IdentityApi:
         answer = {
             "kind": "identitytoolkit#ResetPasswordResponse",
             "requestType": found.purpose,
-            "email": found.payload["email"],
         }
+        if found.purpose != EMAIL_SIGNIN:  # whose link it is, its reader must know
+            answer["email"] = found.payload["email"]
         new_email = found.payload.get("new_email")
         return {**answer, "newEmail": new_email} if new_email else answer
 
@@ -268,7 +283,7 @@ class IdentityApi:
         if "oobCode" in call.fields:
             return await self._apply_code(call)
         account, signed_in = await self._service.update(
-            call.scope, _id_token(call.fields), _profile_change(call.fields)
+            call.scope, _id_token(call.fields), _profile_change(call.fields, call.client.language)
         )
         answer = {
             "kind": "identitytoolkit#SetAccountInfoResponse",
@@ -280,7 +295,7 @@ class IdentityApi:
         return answer if signed_in is None else answer | tokens_json(signed_in)
 
     async def _apply_code(self, call: Call) -> dict[str, Any]:
-        account = await self._service.codes.apply(
+        account, purpose = await self._service.codes.apply(
             call.scope, call.fields.text("oobCode"), language=call.client.language
         )
         return {
@@ -289,6 +304,7 @@ class IdentityApi:
             "emailVerified": account.email_verified,
             "providerUserInfo": provider_infos(account),
             **profile_json(account),
+            **({"newEmail": account.email} if purpose in (CHANGE_EMAIL, RECOVER_EMAIL) else {}),
         }
 
     async def delete(self, call: Call) -> dict[str, Any]:
@@ -377,7 +393,7 @@ def _id_token(fields: Fields) -> str:
     return token
 
 
-def _profile_change(fields: Fields) -> ProfileChange:
+def _profile_change(fields: Fields, language: str = "") -> ProfileChange:
     removed = set(fields.texts("deleteAttribute"))
     return ProfileChange(
         display_name="" if "DISPLAY_NAME" in removed else fields.optional_text("displayName"),
@@ -385,6 +401,8 @@ def _profile_change(fields: Fields) -> ProfileChange:
         email=fields.optional_text("email"),
         password=fields.optional_text("password"),
         unlink=tuple(fields.texts("deleteProvider")),
+        revoke="validSince" in fields,
+        language=language,
     )
 
 

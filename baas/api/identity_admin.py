@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from starlette.routing import Route
 
 from baas.access.principal import Principal, PrincipalKind
-from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
+from baas.api.identity_call import (
+    OLD_PREFIXES,
+    TOOLKIT_PREFIXES,
+    Handler,
+    call_endpoint,
+    while_enabled,
+)
 from baas.api.identity_render import account_json, provider_infos
 from baas.api.identity_request import MAX_IMPORT_BODY, Call, Fields
 from baas.auth import foreign_hashes, validation
@@ -18,6 +25,7 @@ from baas.auth.admin import MAX_BATCH, AdminChange, ImportedUser, Wanted, import
 from baas.auth.authenticator import Authenticator
 from baas.auth.claims import read_custom_claims
 from baas.auth.errors import AuthError
+from baas.auth.factor_list import WantedFactor
 from baas.auth.service import AuthService
 from baas.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated
 
@@ -28,6 +36,33 @@ _IMPORTED_TIMES = (
     ("password_updated_at", "passwordUpdatedAt"),
     ("valid_since", "validSince"),
 )
+
+
+_REQUEST_TYPES = {
+    1: "PASSWORD_RESET",
+    2: "OLD_EMAIL_AGREE",
+    3: "NEW_EMAIL_ACCEPT",
+    4: "VERIFY_EMAIL",
+    5: "RECOVER_EMAIL",
+    6: "EMAIL_SIGNIN",
+    7: "VERIFY_AND_CHANGE_EMAIL",
+}
+"""OobReqType by its numbers."""
+_SORT_FIELDS = {
+    1: "USER_ID",
+    2: "NAME",
+    3: "CREATED_AT",
+    4: "LAST_LOGIN_AT",
+    5: "USER_EMAIL",
+}
+_IMPORT_WORDS = {
+    "INVALID_EMAIL": "email is invalid",
+    "INVALID_PHONE_NUMBER": "phone number format is invalid",
+    "INVALID_CLAIMS": "Invalid custom claims provided.",
+    "FORBIDDEN_CLAIM": "Custom claims provided include a reserved claim.",
+    "CLAIMS_TOO_LARGE": "Custom claims provided are too large.",
+}
+"""What an import says of an account, where other calls have a code."""
 
 
 class AdminDoor:
@@ -76,8 +111,14 @@ def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
             base = f"{prefix}/v1{place}"
             for verb, path, handler, write in api.methods():
                 limit = {"limit": MAX_IMPORT_BODY} if "batchCreate" in path else {}
-                endpoint = call_endpoint(door.guard(handler, write=write), options, **limit)
+                enabled = while_enabled(handler, service.configs.get)
+                endpoint = call_endpoint(door.guard(enabled, write=write), options, **limit)
                 found.append(Route(base + path, endpoint, methods=[verb]))
+    for name, handler, write in api.old_methods():
+        limit = {"limit": MAX_IMPORT_BODY} if write else {}
+        endpoint = call_endpoint(door.guard(handler, write=write), options, **limit)
+        for prefix in OLD_PREFIXES:
+            found.append(Route(f"{prefix}/{name}", endpoint, methods=["POST"]))
     return found
 
 
@@ -101,6 +142,13 @@ class IdentityAdminApi:
             ("POST", "/accounts:query", self.search, False),
             ("POST", "/accounts:sendOobCode", self.make_link, True),
             ("POST", ":createSessionCookie", self.session_cookie, True),
+        ]
+
+    def old_methods(self) -> list[tuple[str, Handler, bool]]:
+        """Names of the old API that only administrators have, all by POST."""
+        return [
+            ("downloadAccount", self.page, False),
+            ("uploadAccount", self.import_users, True),
         ]
 
     async def create(self, call: Call) -> dict[str, Any]:
@@ -144,14 +192,18 @@ class IdentityAdminApi:
         failed = await self._admin.delete_many(
             call.scope, call.fields.texts("localIds"), force=call.fields.flag("force")
         )
-        errors = [{"index": index, "message": message} for index, message in failed]
+        uids = call.fields.texts("localIds")
+        errors = [
+            {"index": index, "localId": uids[index], "message": message}
+            for index, message in failed
+        ]
         return {"errors": errors} if errors else {}
 
     async def page(self, call: Call) -> dict[str, Any]:
         """``accounts:batchGet``: a page of accounts."""
-        query = Fields(call.query)
+        query = Fields({**call.fields.raw, **call.query})
         size = query.integer("maxResults", 20)
-        token = call.query.get("nextPageToken") or call.query.get("pageToken") or ""
+        token = query.text("nextPageToken") or query.text("pageToken")
         found, following = await self._admin.page(call.scope, size=size, token=token)
         answer: dict[str, Any] = {"kind": "identitytoolkit#DownloadAccountResponse"}
         if found:
@@ -170,8 +222,8 @@ class IdentityAdminApi:
             _expressions(fields),
             limit=fields.integer("limit", 500),
             offset=fields.integer("offset"),
-            sort_by=fields.text("sortBy").removeprefix("SORT_BY_FIELD_UNSPECIFIED"),
-            descending=fields.text("order") == "DESC",
+            sort_by=fields.enum("sortBy", _SORT_FIELDS),
+            descending=fields.enum("order", {1: "ASC", 2: "DESC"}) == "DESC",
         )
         return {
             "recordsCount": str(len(found)),
@@ -182,12 +234,18 @@ class IdentityAdminApi:
         """``accounts:batchCreate``: import accounts, with the hashes of other systems."""
         fields = call.fields
         children = fields.children("users")
-        if not 0 < len(children) <= MAX_BATCH:
-            raise InvalidArgument(f"From 1 to {MAX_BATCH} accounts can be imported at once.")
+        if not children:
+            raise AuthError("MISSING_USER_ACCOUNT")
+        if len(children) > MAX_BATCH:
+            raise InvalidArgument(f"At most {MAX_BATCH} accounts can be imported at once.")
+        if fields.flag("sanityCheck"):
+            _check_sanity(children)
+        if "allowOverwrite" in fields and not fields.flag("allowOverwrite"):
+            _check_distinct((c.text("localId") for c in children), "DUPLICATE_LOCAL_ID")
         parameters = (
             foreign_hashes.read_parameters(fields.raw) if "hashAlgorithm" in fields else None
         )
-        users = [read_user(child, parameters) for child in children]
+        users = [read_user(child, parameters, call.scope.tenant) for child in children]
         overwrite = fields.flag("allowOverwrite", True)
         failed = await self._admin.import_users(call.scope, users, overwrite=overwrite)
         errors = [{"index": index, "message": message} for index, message in failed]
@@ -219,7 +277,7 @@ def code_request(call: Call, *, return_link: bool = False) -> CodeRequest:
     """What ``sendOobCode`` asks for."""
     fields = call.fields
     return CodeRequest(
-        fields.text("requestType").removeprefix("OOB_REQ_TYPE_UNSPECIFIED"),
+        fields.enum("requestType", _REQUEST_TYPES),
         email=fields.text("email"),
         new_email=fields.text("newEmail"),
         id_token=fields.text("idToken"),
@@ -265,14 +323,14 @@ def _change(fields: Fields) -> AdminChange:
         disabled=fields.optional_flag("disabled") if disabled is None else disabled,
         custom_claims=fields.optional_text("customAttributes"),
         valid_since=fields.integer("validSince") if "validSince" in fields else None,
-        second_factors=_factors(fields),
+        second_factors=second_factors_of(fields),
         unlink=fields.texts("deleteProvider"),
         link=_identity(linked) if linked.raw else None,
     )
 
 
-def _factors(fields: Fields) -> list[dict[str, Any]] | None:
-    """Second factors as an administrator sets them: numbers anew, any other only by its id, as it was."""
+def second_factors_of(fields: Fields) -> list[WantedFactor] | None:
+    """Second factors as an administrator sets them; ``None`` if they are left alone."""
     if "mfa" in fields:
         given = fields.child("mfa").children("enrollments")
     elif "mfaInfo" in fields:
@@ -280,15 +338,33 @@ def _factors(fields: Fields) -> list[dict[str, Any]] | None:
     else:
         return None
     return [
-        {
-            "id": factor.text("mfaEnrollmentId"),
-            "display_name": validation.display_name(factor.text("displayName")),
-            "phone": validation.phone_number(factor.text("phoneInfo"))
-            if "phoneInfo" in factor
-            else "",
-        }
+        WantedFactor(
+            factor.text("mfaEnrollmentId"),
+            _factor_phone(factor.text("phoneInfo")),
+            validation.display_name(factor.text("displayName")),
+            _milliseconds(factor, "enrolledAt"),
+        )
         for factor in given
     ]
+
+
+def _factor_phone(text: str) -> str:
+    try:
+        return validation.phone_number(text) if text else ""
+    except AuthError as error:
+        raise AuthError("INVALID_MFA_PHONE_NUMBER", error.detail) from error
+
+
+def _milliseconds(fields: Fields, name: str) -> int | None:
+    """A time in RFC 3339, in milliseconds since the epoch."""
+    text = fields.text(name)
+    if not text:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidArgument(f"{name!r} must be a time in RFC 3339.") from error
+    return int(moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp() * 1_000)
 
 
 def _identity(fields: Fields) -> Identity:
@@ -305,12 +381,40 @@ def _identity(fields: Fields) -> Identity:
     )
 
 
+def _check_sanity(users: Sequence[Fields]) -> None:
+    """Whether no two accounts of an import have the same address, or the same account at a provider.
+
+    Raises:
+        AuthError: DUPLICATE_EMAIL, DUPLICATE_RAW_ID, naming the first.
+    """
+    _check_distinct((user.text("email").lower() for user in users), "DUPLICATE_EMAIL")
+    infos = [info for user in users for info in user.children("providerUserInfo")]
+    shown = [
+        f"Provider id({info.text('providerId')}), Raw id({info.text('rawId')})"
+        for info in infos
+        if info.text("providerId") and info.text("rawId")
+    ]
+    _check_distinct(shown, "DUPLICATE_RAW_ID")
+
+
+def _check_distinct(values: Iterable[str], code: str) -> None:
+    seen: set[str] = set()
+    for value in filter(None, values):
+        if value in seen:
+            raise AuthError(code, value)
+        seen.add(value)
+
+
 def read_user(
-    fields: Fields, parameters: foreign_hashes.Parameters | None
+    fields: Fields, parameters: foreign_hashes.Parameters | None, tenant: str = ""
 ) -> ImportedUser | ApiError:
-    """An account of an import, or what is wrong with it."""
+    """An account of an import, or what is wrong with it, in the words of Identity Toolkit."""
     try:
+        if fields.text("tenantId") not in ("", tenant):
+            raise InvalidArgument("Tenant id in userInfo does not match the tenant id in request.")
         return _imported(fields, parameters)
+    except AuthError as error:
+        return InvalidArgument(_IMPORT_WORDS.get(error.code, error.message))
     except ApiError as error:
         return error
 
@@ -334,13 +438,28 @@ def _imported(fields: Fields, parameters: foreign_hashes.Parameters | None) -> I
     for column, name in _IMPORTED_TIMES:
         if name in fields:
             columns[column] = fields.integer(name)
-    if "passwordHash" in fields:
+    if "passwordHash" in fields and "rawPassword" not in fields:
         columns["password_hash"] = imported_password(
             parameters, fields.text("passwordHash"), fields.text("salt")
         )
-    identities = [
-        _identity(info)
-        for info in fields.children("providerUserInfo")
-        if info.text("providerId") not in ("password", "phone")
-    ]
-    return ImportedUser(validation.uid(fields.text("localId")), columns, identities)
+    if not fields.text("localId"):
+        raise InvalidArgument("localId is missing")
+    identities = []
+    for info in fields.children("providerUserInfo"):
+        if info.text("providerId") in ("password", "phone"):
+            continue
+        if not info.text("providerId") or not info.text("rawId"):
+            raise InvalidArgument("federatedId or (providerId & rawId) is required")
+        identities.append(_identity(info))
+    factors = second_factors_of(fields) or ()
+    if factors and not columns.get("email"):
+        raise InvalidArgument("Second factor account requires email to be presented.")
+    if factors and not columns["email_verified"]:
+        raise InvalidArgument("Second factor account requires email to be verified.")
+    return ImportedUser(
+        validation.uid(fields.text("localId")),
+        columns,
+        identities,
+        fields.text("rawPassword"),
+        factors,
+    )

@@ -12,16 +12,38 @@ from starlette.responses import Response
 from baas.api.client_address import ClientAddresses
 from baas.api.http import JSONResponse, parse_object, read_body
 from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error, read_scope
+from baas.auth.errors import AuthError
 from baas.auth.hooks import Client
-from baas.auth.options import AuthOptions
+from baas.auth.options import AuthOptions, Scope
+from baas.auth.project_config import ProjectConfig
 from baas.errors import ApiError, InternalError
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Call], Awaitable[dict[str, Any]]]
+ConfigOf = Callable[[Scope], Awaitable[ProjectConfig]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 TOOLKIT_PREFIXES = ("", "/identitytoolkit.googleapis.com")
+OLD_PREFIXES = (
+    "/www.googleapis.com/identitytoolkit/v3/relyingparty",
+    "/identitytoolkit/v3/relyingparty",
+)
+
+
+def while_enabled(handler: Handler, config_of: ConfigOf) -> Handler:
+    """The handler, where sign-in is not switched off: a tenant can be, with all of its calls.
+
+    Raises:
+        AuthError: PROJECT_DISABLED, before anything of the call is looked at.
+    """
+
+    async def checked(call: Call) -> dict[str, Any]:
+        if call.scope.tenant and (await config_of(call.scope)).get("disableAuth"):
+            raise AuthError("PROJECT_DISABLED")
+        return await handler(call)
+
+    return checked
 
 
 def call_endpoint(handler: Handler, options: AuthOptions, *, limit: int = MAX_BODY) -> Endpoint:

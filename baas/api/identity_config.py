@@ -9,11 +9,22 @@ from starlette.routing import Route
 
 from baas.api.identity_admin import AdminDoor
 from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
-from baas.api.identity_request import Call
+from baas.api.identity_request import Call, Fields
 from baas.auth.authenticator import Authenticator
 from baas.auth.options import Scope
 from baas.auth.project_config import SPECIAL_CHARACTERS, PasswordPolicy, ProjectConfig
 from baas.auth.service import AuthService
+
+_OF_TENANTS = (
+    "displayName",
+    "client",
+    "emailPrivacyConfig",
+    "passwordPolicyConfig",
+    "blockingFunctions",
+    "authorizedDomains",
+    "notification",
+)
+"""What a tenant's configuration tells beside its own fields, where it was set."""
 
 
 def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
@@ -55,6 +66,8 @@ class ConfigApi:
 
     async def get(self, call: Call) -> dict[str, Any]:
         """The configuration of a project or a tenant."""
+        if call.scope.tenant and self._service.options.dev:
+            await self._service.configs.ensure_tenant(call.scope)
         return _render(call.scope, await self._service.configs.get(call.scope))
 
     async def update(self, call: Call) -> dict[str, Any]:
@@ -64,10 +77,13 @@ class ConfigApi:
         return _render(call.scope, config)
 
     async def tenants(self, call: Call) -> dict[str, Any]:
-        """The tenants of a project, all on one page."""
-        scopes = await self._service.configs.tenants(call.scope.project)
+        """A page of the tenants of a project."""
+        query = Fields(call.query)
+        scopes, following = await self._service.configs.tenants(
+            call.scope.project, size=query.integer("pageSize"), token=query.text("pageToken")
+        )
         found = [_render(scope, await self._service.configs.get(scope)) for scope in scopes]
-        return {"tenants": found} if found else {}
+        return {"tenants": found} | ({"nextPageToken": following} if following else {})
 
     async def create_tenant(self, call: Call) -> dict[str, Any]:
         """Make a tenant."""
@@ -133,9 +149,16 @@ def _render(scope: Scope, config: ProjectConfig) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(json.dumps(config.values))
     if not scope.tenant:
         return {"name": f"projects/{scope.project}/config", **values}
+    mfa = values.get("mfa", {})
+    if not mfa.get("providerConfigs"):
+        mfa.pop("providerConfigs", None)
     return {
+        **{name: values[name] for name in _OF_TENANTS if name in config.changed},
+        "name": f"projects/{scope.project}/tenants/{scope.tenant}",
+        "tenantId": scope.tenant,
         "allowPasswordSignup": bool(config.get("signIn.email.enabled")),
         "enableAnonymousUser": bool(config.get("signIn.anonymous.enabled")),
-        **values,
-        "name": f"projects/{scope.project}/tenants/{scope.tenant}",
+        "enableEmailLinkSignin": bool(config.get("enableEmailLinkSignin")),
+        "disableAuth": bool(config.get("disableAuth")),
+        "mfaConfig": mfa,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
+from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint, while_enabled
 from baas.api.identity_render import tokens_json
 from baas.api.identity_request import Call
 from baas.auth.context import SignedIn
@@ -30,7 +30,11 @@ def routes(service: AuthService) -> list[Route]:
         "/v2/accounts/mfaSignIn:finalize": api.finish_sign_in,
     }
     return [
-        Route(prefix + path, call_endpoint(handler, service.options), methods=["POST"])
+        Route(
+            prefix + path,
+            call_endpoint(while_enabled(handler, service.configs.get), service.options),
+            methods=["POST"],
+        )
         for prefix in TOOLKIT_PREFIXES
         for path, handler in methods.items()
     ]
@@ -45,11 +49,8 @@ class FactorsApi:
 
     async def send_code(self, call: Call) -> dict[str, Any]:
         """``accounts:sendVerificationCode``."""
-        number = call.fields.text("phoneNumber")
-        if not number:
-            raise AuthError("MISSING_PHONE_NUMBER")
         session = await self._service.phone_codes.send(
-            call.scope, number, SIGN_IN, client=call.client
+            call.scope, call.fields.text("phoneNumber"), SIGN_IN, client=call.client
         )
         return {"sessionInfo": session}
 
@@ -79,17 +80,14 @@ class FactorsApi:
 
     async def start_enrolment(self, call: Call) -> dict[str, Any]:
         """``mfaEnrollment:start``."""
-        id_token = _required(call, "idToken", "MISSING_ID_TOKEN")
-        if "phoneEnrollmentInfo" in call.fields:
-            number = call.fields.child("phoneEnrollmentInfo").text("phoneNumber")
+        id_token = call.fields.text("idToken")
+        if "totpEnrollmentInfo" not in call.fields:
+            given = call.fields.child("phoneEnrollmentInfo")
+            number = given.text("phoneNumber") if "phoneEnrollmentInfo" in call.fields else None
             session = await self._factors.start_phone(
                 call.scope, id_token, number, client=call.client
             )
             return {"phoneSessionInfo": {"sessionInfo": session}}
-        if "totpEnrollmentInfo" not in call.fields:
-            raise AuthError(
-                "INVALID_ARGUMENT", "phoneEnrollmentInfo or totpEnrollmentInfo, please."
-            )
         started = await self._factors.start_totp(call.scope, id_token)
         deadline = dt.datetime.fromtimestamp(started.deadline, dt.UTC)
         return {
@@ -105,9 +103,9 @@ class FactorsApi:
 
     async def finish_enrolment(self, call: Call) -> dict[str, Any]:
         """``mfaEnrollment:finalize``."""
-        id_token = _required(call, "idToken", "MISSING_ID_TOKEN")
+        id_token = call.fields.text("idToken")
         name = call.fields.text("displayName")
-        if "phoneVerificationInfo" in call.fields:
+        if "totpVerificationInfo" not in call.fields:
             given = call.fields.child("phoneVerificationInfo")
             signed_in = await self._factors.finish_phone(
                 call.scope,
@@ -135,17 +133,18 @@ class FactorsApi:
 
     async def start_sign_in(self, call: Call) -> dict[str, Any]:
         """``mfaSignIn:start``: sends a code to an enrolled number."""
-        pending = _required(call, "mfaPendingCredential", "MISSING_MFA_PENDING_CREDENTIAL")
-        factor_id = _required(call, "mfaEnrollmentId", "MISSING_MFA_ENROLLMENT_ID")
         session = await self._factors.start_sign_in(
-            call.scope, pending, factor_id, client=call.client
+            call.scope,
+            call.fields.text("mfaPendingCredential"),
+            call.fields.text("mfaEnrollmentId"),
+            client=call.client,
         )
         return {"phoneResponseInfo": {"sessionInfo": session}}
 
     async def finish_sign_in(self, call: Call) -> dict[str, Any]:
         """``mfaSignIn:finalize``."""
-        pending = _required(call, "mfaPendingCredential", "MISSING_MFA_PENDING_CREDENTIAL")
-        if "phoneVerificationInfo" in call.fields:
+        pending = call.fields.text("mfaPendingCredential")
+        if "totpVerificationInfo" not in call.fields:
             given = call.fields.child("phoneVerificationInfo")
             signed_in = await self._factors.finish_with_phone(
                 call.scope,

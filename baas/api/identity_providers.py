@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from starlette.routing import Route
 
 from baas.api.identity_admin import AdminDoor
-from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint
+from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint, while_enabled
 from baas.api.identity_render import sign_in_json
 from baas.api.identity_request import Call
 from baas.auth.authenticator import Authenticator
@@ -17,12 +17,14 @@ from baas.auth.context import SignedIn
 from baas.auth.errors import AuthError
 from baas.auth.federated import IdpOutcome, IdpRequest
 from baas.auth.options import Provider
-from baas.auth.providers import KNOWN
+from baas.auth.providers import KNOWN, Profile
 from baas.auth.service import AuthService
 from baas.errors import AlreadyExists, InvalidArgument, NotFound
 
 _TOKEN_TYPES = {"REFRESH_TOKEN": "refresh_token", "ACCESS_TOKEN": "access_token", "CODE": ""}
 """``tokenType`` -> RFC 7009's ``token_type_hint``."""
+_FEDERATED_IDS = {"google.com": "https://accounts.google.com/"}
+"""What stands before a user's id at the provider."""
 _CONFLICTS = ("FEDERATED_USER_ID_ALREADY_LINKED", "EMAIL_EXISTS")
 
 
@@ -34,7 +36,8 @@ def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
     found = []
     for prefix in TOOLKIT_PREFIXES:
         path = f"{prefix}/v1/accounts:signInWithIdp"
-        found.append(Route(path, call_endpoint(api.sign_in, options), methods=["POST"]))
+        sign_in = while_enabled(api.sign_in, service.configs.get)
+        found.append(Route(path, call_endpoint(sign_in, options), methods=["POST"]))
         path = f"{prefix}/v2/accounts:revokeToken"
         found.append(Route(path, call_endpoint(api.revoke, options), methods=["POST"]))
         for place in ("/projects/{project}", "/projects/{project}/tenants/{tenant}"):
@@ -64,7 +67,11 @@ class ProvidersApi:
         fields = call.fields
         pairs = {k: v[-1] for k, v in parse_qs(fields.text("postBody"), max_num_fields=50).items()}
         request = IdpRequest(
-            pairs, fields.text("requestUri"), fields.text("sessionId"), fields.text("idToken")
+            pairs,
+            fields.text("requestUri"),
+            fields.text("sessionId"),
+            fields.text("idToken"),
+            fields.flag("autoCreate", True),
         )
         try:
             outcome = await self._service.federated.sign_in(call.scope, request, client=call.client)
@@ -72,7 +79,7 @@ class ProvidersApi:
             if error.code in _CONFLICTS and fields.flag("returnIdpCredential"):
                 return {"errorMessage": error.code, **_credential(pairs)}
             raise
-        return _outcome_json(outcome, fields.flag("returnIdpCredential"))
+        return _outcome_json(outcome, fields.flag("returnIdpCredential"), call.scope.tenant)
 
     async def revoke(self, call: Call) -> dict[str, Any]:
         """``accounts:revokeToken``: give a provider's token back."""
@@ -173,24 +180,54 @@ def _provider_json(call: Call, provider: Provider) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _outcome_json(outcome: IdpOutcome, with_credential: bool) -> dict[str, Any]:
+def _raw_user_info(profile: Profile) -> dict[str, Any]:
+    """What the provider tells of its user, in its own words; Google's have other names than its tokens'."""
+    if profile.provider_id != "google.com":
+        return dict(profile.raw)
+    claims = profile.raw
+    scopes = ["openid", "https://www.googleapis.com/auth/userinfo.profile"]
+    if profile.email:
+        scopes.append("https://www.googleapis.com/auth/userinfo.email")
+    found = {
+        "granted_scopes": " ".join(scopes),
+        "id": profile.raw_id,
+        "name": profile.display_name,
+        "given_name": claims.get("given_name"),
+        "family_name": claims.get("family_name"),
+        "verified_email": profile.email_verified,
+        "locale": claims.get("locale", "en"),
+        "hd": claims.get("hd"),
+        "email": profile.email,
+        "picture": profile.photo_url,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _outcome_json(outcome: IdpOutcome, with_credential: bool, tenant: str) -> dict[str, Any]:
     profile = outcome.profile
     answer: dict[str, Any] = {
         "kind": "identitytoolkit#VerifyAssertionResponse",
         "providerId": profile.provider_id,
-        "federatedId": profile.raw_id,
+        "federatedId": _FEDERATED_IDS.get(profile.provider_id, "") + profile.raw_id,
         "email": profile.email,
         "emailVerified": profile.email_verified,
         "displayName": profile.display_name,
         "fullName": profile.display_name,
+        "firstName": profile.raw.get("given_name"),
+        "lastName": profile.raw.get("family_name"),
         "photoUrl": profile.photo_url,
         "screenName": profile.screen_name,
-        "rawUserInfo": json.dumps(dict(profile.raw)),
+        "rawUserInfo": json.dumps(_raw_user_info(profile)),
+        "tenantId": tenant or None,
     }
     if with_credential:
         answer |= _credential(outcome.tokens)
     if outcome.signed_in is None:
-        answer |= {"needConfirmation": True, "verifiedProvider": list(outcome.other_methods)}
+        answer |= {
+            "needConfirmation": True,
+            "localId": outcome.conflict,
+            "verifiedProvider": list(outcome.other_methods),
+        }
     else:
         answer |= sign_in_json(outcome.signed_in)
         answer["isNewUser"] = isinstance(outcome.signed_in, SignedIn) and outcome.signed_in.is_new

@@ -30,6 +30,8 @@ def account_json(account: Account) -> dict[str, Any]:
         "lastLoginAt": _text(account.last_login_at),
         "lastRefreshAt": _rfc3339(account.last_refresh_at),
         "tenantId": account.scope.tenant or None,
+        "initialEmail": account.initial_email,
+        "screenName": next((i.screen_name for i in account.identities if i.screen_name), None),
     }
     if account.password_hash:
         found["passwordHash"] = REDACTED
@@ -103,6 +105,7 @@ def factor_json(factor: Mapping[str, Any], *, hide: bool = False) -> dict[str, A
     if "phone" in factor:
         phone: str = factor["phone"]
         found["phoneInfo"] = "+" + "*" * (len(phone) - 5) + phone[-4:] if hide else phone
+        found["unobfuscatedPhoneInfo"] = None if hide else phone
     else:
         found["totpInfo"] = {}
     return {name: value for name, value in found.items() if value is not None}

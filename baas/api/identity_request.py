@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from baas.api.http import JSONResponse
+from baas.auth.context import tenant_of
 from baas.auth.errors import AuthError
 from baas.auth.hooks import Client
 from baas.auth.options import AuthOptions, Scope
-from baas.errors import ApiError, InvalidArgument
+from baas.auth.tokens import take_apart
+from baas.errors import ApiError, InvalidArgument, Unauthenticated
 
 MAX_BODY = 256 * 1_024
 MAX_IMPORT_BODY = 16 * 1_024 * 1_024
@@ -39,6 +41,16 @@ class Fields:
         """A string."""
         value = self._get(name, str, "a string")
         return default if value is None else str(value)
+
+    def enum(self, name: str, numbers: Mapping[int, str]) -> str:
+        """A name of an enumeration, which proto3-JSON may write as its number; "" for the unspecified."""
+        value = self._values.get(name)
+        if type(value) is int:
+            if value and value not in numbers:
+                raise self._invalid(name, "a number of the enumeration")
+            return numbers.get(value, "")
+        found = self.text(name)
+        return "" if found.endswith("_UNSPECIFIED") else found
 
     def optional_text(self, name: str) -> str | None:
         """A string, or ``None`` if it is not given."""
@@ -124,19 +136,40 @@ def read_scope(request: Request, fields: Fields, options: AuthOptions) -> Scope:
 
     Raises:
         InvalidArgument: the API key is unknown, or a name is no name.
-        AuthError: CONFIGURATION_NOT_FOUND: the project is not served here.
+        AuthError: CONFIGURATION_NOT_FOUND (the project is not served here), INSUFFICIENT_PERMISSION
+            (only credentials may name a project in the fields), TENANT_ID_MISMATCH (path and
+            fields name different tenants).
     """
     project = request.path_params.get("project") or fields.text("targetProjectId")
+    named = "project" in request.path_params or "authorization" in request.headers
+    if project and not named:
+        raise AuthError(
+            "INSUFFICIENT_PERMISSION",
+            "Only authenticated requests can specify target_project_id.",
+        )
     if not project:
         key = request.query_params.get("key") or request.headers.get("x-goog-api-key") or ""
         project = project_of_key(key, options)
     tenant = request.path_params.get("tenant") or fields.text("tenantId")
+    tenant = tenant or _tenant_told_by(fields.text("idToken"))
+    if fields.text("tenantId") not in ("", tenant):
+        raise AuthError("TENANT_ID_MISMATCH")
     scope = Scope(project, tenant)
     if not scope.valid:
         raise InvalidArgument("The project id or the tenant id has characters that none may have.")
     if options.projects is not None and project not in options.projects:
         raise AuthError("CONFIGURATION_NOT_FOUND", "The project is not served here.")
     return scope
+
+
+def _tenant_told_by(id_token: str) -> str:
+    """The tenant that an ID token names. Believed only as to where its account is; it is verified later."""
+    if not id_token:
+        return ""
+    try:
+        return tenant_of(take_apart(id_token, "The ID token").claims)
+    except Unauthenticated:
+        return ""
 
 
 def project_of_key(key: str, options: AuthOptions) -> str:

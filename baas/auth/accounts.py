@@ -63,6 +63,8 @@ class Account:
     last_refresh_at: int | None
     valid_since: int
     second_factors: tuple[Mapping[str, Any], ...] = ()
+    initial_email: str | None = None
+    """The address before its owner first changed it."""
     identities: tuple[Identity, ...] = field(default=())
 
     @property
@@ -102,6 +104,21 @@ def by_uid(tx: Tx, scope: Scope, uid: str) -> Account | None:
 def by_email(tx: Tx, scope: Scope, email: str) -> Account | None:
     """The account of this (normalized) address."""
     return _first(tx, scope, accounts.c.email == email)
+
+
+def by_provider_email(tx: Tx, scope: Scope, email: str) -> Account | None:
+    """The account that has this address at one of its providers; the oldest, if there are several."""
+    key = tx.core.execute(
+        sa.select(identities.c.account_key)
+        .where(
+            identities.c.project == scope.project,
+            identities.c.tenant == scope.tenant,
+            identities.c.email == email,
+        )
+        .order_by(identities.c.account_key)
+        .limit(1)
+    ).scalar()
+    return None if key is None else by_key(tx, key)
 
 
 def by_phone(tx: Tx, scope: Scope, phone_number: str) -> Account | None:
@@ -312,5 +329,6 @@ def _account(row: Any, linked: tuple[Identity, ...]) -> Account:
         last_refresh_at=row["last_refresh_at"],
         valid_since=row["valid_since_s"],
         second_factors=tuple(json.loads(row["second_factors"] or "[]")),
+        initial_email=row["initial_email"],
         identities=linked,
     )

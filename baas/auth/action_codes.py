@@ -13,7 +13,7 @@ from baas.auth.codes import Code
 from baas.auth.context import AuthContext, SecondFactorNeeded, SignedIn
 from baas.auth.errors import AuthError
 from baas.auth.hooks import NO_CLIENT, Client
-from baas.auth.messages import action_message, language_of
+from baas.auth.messages import Outbox, action_message, language_of
 from baas.auth.options import Scope
 from baas.auth.project_config import ProjectConfig
 from baas.db.unit import Tx
@@ -87,11 +87,15 @@ class ActionCodes:
         self._check_request(request, config)
         if not request.return_link:
             context.mail.ready()  # before anything is known of the address
-        account, payload = await self._target(scope, request, config)
+        account, payload = await self._target(scope, request)
         recipient = payload.get("new_email") or payload["email"]
         if account is None and request.purpose != EMAIL_SIGNIN:
-            if request.return_link or not config.protects_emails:
+            if request.purpose != PASSWORD_RESET:
+                raise AuthError("USER_NOT_FOUND")  # only administrators ask by address
+            if not config.protects_emails:
                 raise AuthError("EMAIL_NOT_FOUND")
+            if request.return_link:
+                return SentCode(payload["email"], "", "")
             await context.write(lambda tx: self._count_mail(tx, scope, recipient))
             return SentCode(payload["email"], "", "")
 
@@ -110,7 +114,8 @@ class ActionCodes:
 
         code = await context.write(unit)
         link = self.link(scope, request, code)
-        if not request.return_link:
+        shown = context.options.dev and isinstance(context.mail, Outbox)
+        if shown or not request.return_link:
             known = replace(request, email=payload["email"])
             await self._mail(scope, account, recipient, code, known, link)
         return SentCode(payload["email"], code, link)
@@ -133,6 +138,7 @@ class ActionCodes:
         """
         context = self._context
         config = await context.config(scope)
+        config.require("signIn.email.enabled", "PASSWORD_LOGIN_DISABLED")
         config.password_policy.check(validation.new_password(password))
         await self.check(scope, code)  # before a hash is paid for
         encoded = await context.passwords.hash(password)
@@ -154,8 +160,8 @@ class ActionCodes:
 
         return await context.write(unit)
 
-    async def apply(self, scope: Scope, code: str, *, language: str = "") -> Account:
-        """Do what a code is for: verify, change or take back an address.
+    async def apply(self, scope: Scope, code: str, *, language: str = "") -> tuple[Account, str]:
+        """Do what a code is for: verify, change or take back an address; answers also which of these.
 
         Raises:
             AuthError: INVALID_OOB_CODE, EXPIRED_OOB_CODE, EMAIL_EXISTS, USER_DISABLED.
@@ -163,7 +169,7 @@ class ActionCodes:
         context = self._context
         purposes = [VERIFY_EMAIL, CHANGE_EMAIL, RECOVER_EMAIL]
 
-        def unit(tx: Tx) -> tuple[Account, str, str]:
+        def unit(tx: Tx) -> tuple[Account, str, str, str] | None:
             now_ms = context.now_ms()
             found = codes.find(tx, scope, code, purposes, now_ms)
             account = _account_of(tx, found)
@@ -171,37 +177,53 @@ class ActionCodes:
             if found.purpose == VERIFY_EMAIL:
                 if account.email != found.payload["email"]:
                     raise AuthError("INVALID_OOB_CODE")
-                return accounts.update(tx, account, email_verified=True), "", ""
+                return accounts.update(tx, account, email_verified=True), found.purpose, "", ""
             email = found.payload["new_email"]
+            holder = accounts.by_email(tx, scope, email)
+            if holder is not None and holder.key != account.key:
+                return None  # no error: the code is spent all the same
             context.end_sessions(tx, account)
             codes.drop_of_account(tx, account.key, [*MODES])
             recovery = ""
             old = account.email or ""
             if found.purpose == CHANGE_EMAIL and old and old != email:
-                recovery = codes.create(
-                    tx,
-                    scope,
-                    RECOVER_EMAIL,
-                    {"email": email, "new_email": old},
-                    account_key=account.key,
-                    now_ms=now_ms,
-                    lifetime_s=_RECOVERY_LIFETIME_S,
-                )
+                recovery = self.create_recovery(tx, account, old, email)
             changed = accounts.update(tx, account, email=email, email_verified=True)
-            return changed, old, recovery
+            return changed, found.purpose, old, recovery
 
-        changed, old, recovery = await context.write(unit)
+        done = await context.write(unit)
+        if done is None:
+            raise AuthError("EMAIL_EXISTS")
+        changed, purpose, old, recovery = done
         if recovery:
-            request = CodeRequest(
-                RECOVER_EMAIL, email=old, new_email=changed.email or "", language=language
-            )
-            link = self.link(scope, request, recovery)
-            try:
-                await self._mail(scope, changed, old, recovery, request, link)
-            except (Unavailable, ResourceExhausted) as error:
-                # the change is made and stands; only its old address does not hear of it
-                log.error("a changed address could not be told: %s", error.message)
-        return changed
+            await self.tell_old_address(changed, old, recovery, language)
+        return changed, purpose
+
+    def create_recovery(self, tx: Tx, account: Account, old: str, new: str) -> str:
+        """A code that gives an account its old address back, good for a week."""
+        return codes.create(
+            tx,
+            account.scope,
+            RECOVER_EMAIL,
+            {"email": new, "new_email": old},
+            account_key=account.key,
+            now_ms=self._context.now_ms(),
+            lifetime_s=_RECOVERY_LIFETIME_S,
+        )
+
+    async def tell_old_address(
+        self, account: Account, old: str, recovery: str, language: str
+    ) -> None:
+        """Write to the old address of an account that has a new one; failing to is logged."""
+        request = CodeRequest(
+            RECOVER_EMAIL, email=old, new_email=account.email or "", language=language
+        )
+        link = self.link(account.scope, request, recovery)
+        try:
+            await self._mail(account.scope, account, old, recovery, request, link)
+        except (Unavailable, ResourceExhausted) as error:
+            # the change is made and stands; only its old address does not hear of it
+            log.error("a changed address could not be told: %s", error.message)
 
     async def sign_in_with_link(
         self,
@@ -220,7 +242,12 @@ class ActionCodes:
             AuthError: INVALID_OOB_CODE, EXPIRED_OOB_CODE, INVALID_EMAIL, EMAIL_EXISTS, ...
         """
         context = self._context
+        (await context.config(scope)).require_email_link()
+        if not email:
+            raise AuthError("MISSING_EMAIL")
         address = validation.email(email)
+        if not code:
+            raise AuthError("MISSING_OOB_CODE")
         caller = await context.caller(scope, id_token) if id_token else None
 
         def redeem(tx: Tx) -> Account | None:
@@ -245,11 +272,15 @@ class ActionCodes:
         if account is not None:
             if caller is not None:
                 claims = await context.session_claims(caller)
-                return await context.renew(account, EMAIL_LINK_PROVIDER, claims)
-            return await context.complete(account, EMAIL_LINK_PROVIDER, client)
+                return await context.issue(
+                    account, EMAIL_LINK_PROVIDER, client, session_claims=claims, method=EMAIL_LINK
+                )
+            return await context.complete(account, EMAIL_LINK_PROVIDER, client, method=EMAIL_LINK)
         values = {"email": address, "email_verified": True, "email_link": True}
         created = await context.create(scope, values, EMAIL_LINK, client)
-        return await context.issue(created, EMAIL_LINK_PROVIDER, client, is_new=True)
+        return await context.issue(
+            created, EMAIL_LINK_PROVIDER, client, is_new=True, method=EMAIL_LINK
+        )
 
     def link(self, scope: Scope, request: CodeRequest, code: str) -> str:
         """The address that a mail sends its reader to; on this server, whatever the request's host was."""
@@ -274,22 +305,23 @@ class ActionCodes:
 
     def _check_request(self, request: CodeRequest, config: ProjectConfig) -> None:
         if request.purpose == EMAIL_SIGNIN:
-            config.require("signIn.email.enabled")
-            if not request.continue_url:
+            config.require_email_link()
+            if not request.continue_url and not self._context.options.dev:
                 raise AuthError("MISSING_CONTINUE_URI")
-            refused = config.get("enableEmailLinkSignin") is False
-            if refused or config.get("signIn.email.passwordRequired"):
-                raise AuthError("OPERATION_NOT_ALLOWED")
         if request.continue_url:
             config.check_continue_url(request.continue_url, open_to_all=self._context.options.dev)
 
     async def _target(
-        self, scope: Scope, request: CodeRequest, config: ProjectConfig
+        self, scope: Scope, request: CodeRequest
     ) -> tuple[Account | None, dict[str, Any]]:
         """Whose account it is about, and what the code will know."""
-        if request.purpose in (VERIFY_EMAIL, CHANGE_EMAIL) and not request.return_link:
+        if request.purpose == CHANGE_EMAIL and not request.new_email:
+            raise AuthError("MISSING_NEW_EMAIL")
+        about_own = request.purpose in (VERIFY_EMAIL, CHANGE_EMAIL)
+        if about_own and (request.id_token or not request.return_link):
             if not request.id_token:
-                raise AuthError("INVALID_ID_TOKEN")
+                code = "INVALID_ID_TOKEN" if request.purpose == VERIFY_EMAIL else "MISSING_ID_TOKEN"
+                raise AuthError(code)
             account: Account | None = (await self._context.caller(scope, request.id_token)).account
             assert account is not None
             email = account.email or ""
@@ -308,8 +340,6 @@ class ActionCodes:
         return account, payload
 
     async def _new_email(self, scope: Scope, request: CodeRequest) -> str:
-        if not request.new_email:
-            raise AuthError("MISSING_NEW_EMAIL")
         new = validation.email(request.new_email)
         await self._context.database.read(
             lambda tx: accounts.check_free(tx, scope, None, {"email": new})
@@ -333,6 +363,7 @@ class ActionCodes:
         config = await self._context.config(scope)
         language = request.language or config.get("notification.defaultLocale") or ""
         message = action_message(scope, recipient, request.purpose, code, link, language)
+        message = replace(message, account_email=request.email)
         name = mail_templates.TEMPLATES.get(request.purpose, "")
         template = config.get(f"{mail_templates.PATH}.{name}") if name else None
         if template:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from baas.auth import accounts, foreign_hashes, sessions, validation
+from baas.auth import accounts, factor_list, foreign_hashes, sessions, validation
 from baas.auth.accounts import Account, Identity
 from baas.auth.claims import read_custom_claims
 from baas.auth.context import AuthContext
 from baas.auth.errors import AuthError
+from baas.auth.factor_list import WantedFactor
 from baas.auth.options import Scope
 from baas.auth.project_config import ProjectConfig
 from baas.db.tables import auth as tables
@@ -21,7 +21,14 @@ from baas.db.unit import Tx
 from baas.errors import ApiError, InvalidArgument
 
 MAX_LOOKUP, MAX_PAGE, MAX_BATCH = 100, 1_000, 1_000
+NOT_DISABLED = "NOT_DISABLED : Disable the account before batch deletion."
 SHORTEST_COOKIE_S, LONGEST_COOKIE_S = 300, 14 * 86_400
+
+
+_UNIQUE = (
+    ("email", accounts.by_email, "email exists in other account in database"),
+    ("phone_number", accounts.by_phone, "phone number exists in other account in database"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class AdminChange:
     custom_claims: str | None = None
     """A JSON object."""
     valid_since: int | None = None
-    second_factors: Sequence[Mapping[str, Any]] | None = None
+    second_factors: Sequence[WantedFactor] | None = None
     unlink: Sequence[str] = ()
     link: Identity | None = None
 
@@ -62,6 +69,9 @@ class ImportedUser:
     uid: str
     columns: dict[str, Any] = field(default_factory=dict)
     identities: Sequence[Identity] = ()
+    password: str = field(default="", repr=False)
+    """A password that is to be hashed here."""
+    second_factors: Sequence[WantedFactor] = ()
 
 
 class AccountAdmin:
@@ -113,7 +123,8 @@ class AccountAdmin:
         if change.uid:
             values["uid"] = validation.uid(change.uid)
         if change.second_factors:
-            values["second_factors"] = self._factors(None, change.second_factors)
+            now = self._context.now_ms()
+            values["second_factors"] = factor_list.created(change.second_factors, now)
         now_ms = self._context.now_ms()
         return await self._context.write(lambda tx: accounts.insert(tx, scope, now_ms, **values))
 
@@ -131,12 +142,12 @@ class AccountAdmin:
             if account is None:
                 raise AuthError("USER_NOT_FOUND")
             new_email = "email" in values and values["email"] != account.email
-            if new_email and change.email_verified is None:
-                values["email_verified"] = False
             if change.password is not None or new_email:
                 values.setdefault("valid_since", self._context.now_ms() // 1_000)
             if change.second_factors is not None:
-                values["second_factors"] = self._factors(account, change.second_factors)
+                values["second_factors"] = factor_list.changed(
+                    account.second_factors, change.second_factors, self._context.now_ms()
+                )
             changed = accounts.update(tx, account, **values)
             for provider in change.unlink:
                 accounts.unlink(tx, changed, provider)
@@ -172,10 +183,10 @@ class AccountAdmin:
         """Delete accounts (only disabled ones, without ``force``); answers what failed: index and reason.
 
         Raises:
-            InvalidArgument: none, or more than 1000.
+            AuthError: LOCAL_ID_LIST_EXCEEDS_LIMIT: none, or more than 1000.
         """
         if not 0 < len(uids) <= MAX_BATCH:
-            raise InvalidArgument(f"From 1 to {MAX_BATCH} accounts can be deleted at once.")
+            raise AuthError("LOCAL_ID_LIST_EXCEEDS_LIMIT")
 
         def unit(tx: Tx) -> list[tuple[int, str]]:
             failed = []
@@ -184,7 +195,7 @@ class AccountAdmin:
                 if account is None:
                     continue
                 if not force and not account.disabled:
-                    failed.append((index, "NOT_DISABLED : Disable the account before deletion."))
+                    failed.append((index, NOT_DISABLED))
                     continue
                 accounts.delete(tx, account)
                 self._context.ended(tx, account)
@@ -203,6 +214,10 @@ class AccountAdmin:
 
         Each is imported whole or not at all; an :class:`ApiError` in place of one is its failure.
         """
+        for user in users:
+            if isinstance(user, ImportedUser) and user.password:
+                user.columns["password_hash"] = await self._context.passwords.hash(user.password)
+                user.columns.setdefault("password_updated_at", self._context.now_ms())
 
         def unit(tx: Tx) -> list[tuple[int, str]]:
             failed = []
@@ -224,7 +239,7 @@ class AccountAdmin:
             AuthError: INVALID_ID_TOKEN, TOKEN_EXPIRED, USER_DISABLED, INVALID_DURATION.
         """
         if not SHORTEST_COOKIE_S <= lifetime_s <= LONGEST_COOKIE_S:
-            raise AuthError("INVALID_DURATION", "From five minutes to two weeks, in seconds.")
+            raise AuthError("INVALID_DURATION")
         caller = await self._context.caller(scope, id_token)
         now = int(self._context.clock())
         return await self._context.tokens.sign(
@@ -310,38 +325,26 @@ class AccountAdmin:
             values["password_updated_at"] = self._context.now_ms()
         return values
 
-    def _factors(
-        self, account: Account | None, wanted: Sequence[Mapping[str, Any]]
-    ) -> list[Mapping[str, Any]]:
-        """The factors that an account is to have: known ones by their ids, and new numbers."""
-        known = {factor["id"]: factor for factor in account.second_factors} if account else {}
-        found: list[Mapping[str, Any]] = []
-        for factor in wanted:
-            before = known.get(factor["id"], {})
-            if "secret" in before:
-                found.append({**before, "display_name": factor["display_name"]})
-            elif factor["phone"]:
-                fresh = {"id": secrets.token_urlsafe(15), "enrolled_at": self._context.now_ms()}
-                found.append({**fresh, **before, **factor, "id": factor["id"] or fresh["id"]})
-            else:
-                raise AuthError("INVALID_MFA_ENROLLMENT", "A new second factor needs phoneInfo.")
-        return found
-
     def _import_one(self, tx: Tx, scope: Scope, user: ImportedUser, overwrite: bool) -> None:
         existing = accounts.by_uid(tx, scope, user.uid)
         if existing is not None and not overwrite:
-            raise AuthError("DUPLICATE_LOCAL_ID")
+            raise InvalidArgument("localId belongs to an existing account - can not overwrite.")
         key = existing.key if existing else None
-        accounts.check_free(tx, scope, key, user.columns)
+        for column, find, words in _UNIQUE:
+            value = user.columns.get(column)
+            holder = find(tx, scope, value) if value else None
+            if holder is not None and holder.key != key:
+                raise InvalidArgument(words)
         for identity in user.identities:
             holder = accounts.by_identity(tx, scope, identity.provider_id, identity.raw_id)
             if holder is not None and holder.key != key:
-                raise AuthError("DUPLICATE_RAW_ID")
+                raise InvalidArgument("raw id exists in other account in database")
         if existing is not None:
             accounts.delete(tx, existing)
-        created = accounts.insert(
-            tx, scope, self._context.now_ms(), **{**user.columns, "uid": user.uid}
-        )
+        now_ms = self._context.now_ms()
+        factors = factor_list.changed((), user.second_factors, now_ms)
+        values = {**user.columns, "uid": user.uid, "second_factors": factors}
+        created = accounts.insert(tx, scope, now_ms, **values)
         for identity in user.identities:
             accounts.link(tx, created, identity)
 

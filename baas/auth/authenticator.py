@@ -36,7 +36,7 @@ class Authenticator:
         Raises:
             Unauthenticated: it is no good.
         """
-        if token == _EMULATOR_OWNER:
+        if token.lower() == _EMULATOR_OWNER:
             if self._service.options.dev:
                 return OWNER
             raise Unauthenticated("The token 'owner' is for development mode (--dev) only.")

@@ -17,6 +17,8 @@ from baas.errors import Unauthenticated
 ID_TOKEN_ISSUER = "https://securetoken.google.com/"
 SESSION_COOKIE_ISSUER = "https://session.firebase.google.com/"
 MAX_CUSTOM_CLAIMS = 1_000
+SECOND_FACTOR_REQUIRED = "second_factor_required"
+"""Of ``firebase``: the token is good for enrolling a second factor, and for nothing else."""
 
 RESERVED = frozenset(
     [
@@ -75,7 +77,7 @@ def id_token_claims(
             **second_factor,
         },
     }
-    if account.email:
+    if account.email or account.email_verified:
         claims["email_verified"] = account.email_verified
     if sign_in_provider == ANONYMOUS:
         claims["provider_id"] = ANONYMOUS

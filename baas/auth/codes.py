@@ -104,6 +104,16 @@ def find(
     )
 
 
+def exists(tx: Tx, scope: Scope, code: str) -> bool:
+    """Whether a code, for whatever, was not used up yet."""
+    query = sa.select(codes.c.purpose).where(
+        codes.c.code_hash == _hash(code),
+        codes.c.project == scope.project,
+        codes.c.tenant == scope.tenant,
+    )
+    return tx.core.execute(query).first() is not None
+
+
 def amend(tx: Tx, code: str, payload: Mapping[str, Any]) -> None:
     """Change what a code knows."""
     tx.core.execute(

@@ -71,10 +71,24 @@ class Configs:
         await self._context.write(unit)
         return scope
 
-    async def tenants(self, project: str) -> list[Scope]:
-        """The tenants of a project, in order of their ids."""
-        found = await self._context.database.read(lambda tx: project_config.tenants(tx, project))
-        return [Scope(project, tenant) for tenant in found]
+    async def tenants(self, project: str, *, size: int, token: str) -> tuple[list[Scope], str]:
+        """A page of a project's tenants by id, and the token of the next one ("" after the last)."""
+        size = min(max(size or MAX_TENANTS, 1), MAX_TENANTS)
+        found = await self._context.database.read(
+            lambda tx: project_config.tenants(tx, project, after=token, limit=size)
+        )
+        scopes = [Scope(project, tenant) for tenant in found]
+        return scopes, found[-1] if len(found) == size else ""
+
+    async def ensure_tenant(self, scope: Scope) -> None:
+        """Make the tenant that development mode was asked for, with everything on."""
+
+        def unit(tx: Tx) -> None:
+            if project_config.stored(tx, scope) is None:
+                everything = project_config.tenant_defaults(made=False)
+                project_config.save(tx, scope, everything)
+
+        await self._context.write(unit)
 
     async def delete_tenant(self, scope: Scope) -> None:
         """Delete a tenant and its accounts.

@@ -10,10 +10,17 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from baas.auth import accounts, codes, project_config, sessions
-from baas.auth.accounts import Account, Identity
-from baas.auth.claims import factor_claims, id_token_claims, seconds
+from baas.auth.accounts import CUSTOM, Account, Identity
+from baas.auth.claims import SECOND_FACTOR_REQUIRED, factor_claims, id_token_claims, seconds
 from baas.auth.errors import AuthError
-from baas.auth.hooks import BEFORE_CREATE, BEFORE_SIGN_IN, Client, Hooks, record_of
+from baas.auth.hooks import (
+    BEFORE_CREATE,
+    BEFORE_SIGN_IN,
+    Client,
+    Hooks,
+    record_of,
+    record_of_new,
+)
 from baas.auth.limits import Limits
 from baas.auth.messages import Sender
 from baas.auth.options import AuthOptions, Scope
@@ -143,7 +150,7 @@ class AuthContext:
             raise AuthError("ADMIN_ONLY_OPERATION")
         await self.write(lambda tx: self._check_new(tx, scope, values, client))
         wanted = {"uid": accounts.new_uid(), **values}
-        shown = {name: value for name, value in wanted.items() if "password" not in name}
+        shown = record_of_new(wanted, identity, self.now_ms())
         verdict = await self.hooks.ask(
             config,
             BEFORE_CREATE,
@@ -175,8 +182,11 @@ class AuthContext:
         *,
         session_claims: Mapping[str, Any] | None = None,
         is_new: bool = False,
+        method: str = "",
     ) -> SignedIn | SecondFactorNeeded:
         """Go on from a first factor that was right: to the second factor, if there is one, or to tokens.
+
+        ``method`` is what blocking functions are told, where it is not the provider's name.
 
         Raises:
             AuthError: USER_DISABLED, BLOCKING_FUNCTION_ERROR_RESPONSE.
@@ -185,9 +195,15 @@ class AuthContext:
             raise AuthError("USER_DISABLED")
         if not account.second_factors:
             return await self.issue(
-                account, provider, client, session_claims=session_claims, is_new=is_new
+                account,
+                provider,
+                client,
+                session_claims=session_claims,
+                is_new=is_new,
+                method=method,
             )
-        payload = {"provider": provider, "claims": dict(session_claims or {})}
+        claims = dict(session_claims or {})
+        payload = {"provider": provider, "claims": claims, "method": method}
         pending = await self.write(
             lambda tx: codes.create(
                 tx,
@@ -209,6 +225,7 @@ class AuthContext:
         *,
         session_claims: Mapping[str, Any] | None = None,
         is_new: bool = False,
+        method: str = "",
     ) -> SignedIn:
         """Open a session for an account whose credentials have been checked, and make its tokens.
 
@@ -227,7 +244,7 @@ class AuthContext:
             record_of(account),
             project=scope.project,
             tenant=scope.tenant,
-            method=provider,
+            method=method or provider,
             client=client,
         )
         if verdict.columns:
@@ -275,7 +292,14 @@ class AuthContext:
     async def id_token(
         self, account: Account, provider: str, session_claims: Mapping[str, Any], auth_time: int
     ) -> str:
-        """An ID token of a session."""
+        """An ID token of a session.
+
+        Where second factors are mandatory, one without is marked: it is good for enrolling one, no more.
+        """
+        config = await self.config(account.scope)
+        if config.get("mfa.state") == "MANDATORY" and provider != CUSTOM:
+            factor = session_claims.get("firebase") or {SECOND_FACTOR_REQUIRED: True}
+            session_claims = {**session_claims, "firebase": factor}
         return await self.tokens.sign(
             id_token_claims(
                 account,
@@ -320,7 +344,7 @@ class AuthContext:
             claims = await self.tokens.verify_id_token(id_token, scope.project)
         except Unauthenticated as error:
             code = "TOKEN_EXPIRED" if "expired" in error.message else "INVALID_ID_TOKEN"
-            raise AuthError(code, error.message) from error
+            raise AuthError(code) from error
         if tenant_of(claims) != scope.tenant:
             raise AuthError("TENANT_ID_MISMATCH")
         return claims

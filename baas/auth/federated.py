@@ -37,6 +37,8 @@ class IdpRequest:
     session_id: str = field(default="", repr=False)
     id_token: str = field(default="", repr=False)
     """Of the account to link to; "" to sign in."""
+    auto_create: bool = True
+    """Whether somebody who has no account gets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class IdpOutcome:
     profile: Profile
     signed_in: SignedIn | SecondFactorNeeded | None
     other_methods: tuple[str, ...] = ()
+    conflict: str = ""
+    """The uid of that account."""
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -120,22 +124,34 @@ class Federated:
             AuthError: INVALID_IDP_RESPONSE, OPERATION_NOT_ALLOWED, MISSING_OR_INVALID_NONCE,
                 FEDERATED_USER_ID_ALREADY_LINKED, EMAIL_EXISTS, USER_DISABLED, INVALID_SESSION_ID, ...
         """
+        if not request.request_uri:
+            raise AuthError("MISSING_REQUEST_URI")
+        if not urlsplit(request.request_uri).netloc:
+            raise AuthError("INVALID_REQUEST_URI")
         profile, provider, tokens = await self._profile(scope, request)
-        if request.id_token:
-            signed_in = await self._link(scope, profile, request.id_token)
-            return IdpOutcome(profile, signed_in, tokens=tokens)
         trusted = profile.email_verified and (provider.trusts_email or self._context.options.dev)
+        config = await self._context.config(scope)
+        shared = bool(config.get("signIn.allowDuplicateEmails"))
+        if request.id_token:
+            linked, claims = await self._link(scope, profile, request.id_token, trusted, shared)
+            signed_in = await self._context.issue(
+                linked, profile.provider_id, client, session_claims=claims
+            )
+            return IdpOutcome(profile, signed_in, tokens=tokens)
         found, methods = await self._context.write(
-            lambda tx: self._find_or_link(tx, scope, profile, trusted)
+            lambda tx: self._find_or_link(tx, scope, profile, trusted, shared)
         )
         if methods:
-            return IdpOutcome(profile, None, methods, tokens)
+            conflict = found.uid if found else ""
+            return IdpOutcome(profile, None, methods, conflict, tokens)
         if found is not None:
             outcome = await self._context.complete(found, profile.provider_id, client)
             return IdpOutcome(profile, outcome, tokens=tokens)
+        if not request.auto_create:
+            raise AuthError("USER_NOT_FOUND")
         values = {
-            "email": _email(profile),
-            "email_verified": trusted,
+            "email": None if shared else _email(profile),
+            "email_verified": trusted and not shared,
             "display_name": profile.display_name,
             "photo_url": profile.photo_url,
         }
@@ -193,19 +209,22 @@ class Federated:
         return options.providers if scope == Scope(options.default_project) else {}
 
     def _find_or_link(
-        self, tx: Tx, scope: Scope, profile: Profile, trusted: bool
+        self, tx: Tx, scope: Scope, profile: Profile, trusted: bool, shared: bool
     ) -> tuple[Account | None, tuple[str, ...]]:
-        """The account to sign in to, or the other ways into the one that has the address."""
+        """The account to sign in to; or the one that has the address, and the other ways into it.
+
+        Where accounts can share an address (``shared``), it leads to none.
+        """
         known = accounts.by_identity(tx, scope, profile.provider_id, profile.raw_id)
         if known is not None:
             return accounts.link(tx, known, _identity(profile)), ()
         email = _email(profile)
-        account = accounts.by_email(tx, scope, email) if email else None
+        account = accounts.by_email(tx, scope, email) if email and not shared else None
         if account is None:
             return None, ()
         same = any(i.provider_id == profile.provider_id for i in account.identities)
         if not trusted or same:
-            return None, tuple(account.sign_in_methods()) or (profile.provider_id,)
+            return account, tuple(account.sign_in_methods()) or (profile.provider_id,)
         if not account.email_verified:
             # whoever made it never proved the address: the provider's user is its owner
             self._context.end_sessions(tx, account)
@@ -214,20 +233,35 @@ class Federated:
             account = accounts.update(
                 tx, account, email_verified=True, password_hash=None, password_updated_at=None
             )
+        shown = {"display_name": profile.display_name, "photo_url": profile.photo_url}
+        account = accounts.update(tx, account, **shown)
         return accounts.link(tx, account, _identity(profile)), ()
 
-    async def _link(self, scope: Scope, profile: Profile, id_token: str) -> SignedIn:
+    async def _link(
+        self, scope: Scope, profile: Profile, id_token: str, trusted: bool, shared: bool
+    ) -> tuple[Account, Mapping[str, Any]]:
+        """The caller's account, with the provider's; and what the caller's session adds to its tokens."""
         caller = await self._context.caller(scope, id_token)
 
         def unit(tx: Tx) -> Account:
             account = accounts.by_key(tx, caller.account.key) or caller.account
             held = [i for i in account.identities if i.provider_id == profile.provider_id]
-            if held and held[0].raw_id != profile.raw_id:
-                raise AuthError("PROVIDER_ALREADY_LINKED")
+            if held:
+                same = held[0].raw_id == profile.raw_id
+                raise AuthError(
+                    "FEDERATED_USER_ID_ALREADY_LINKED" if same else "PROVIDER_ALREADY_LINKED"
+                )
+            holder = accounts.by_identity(tx, scope, profile.provider_id, profile.raw_id)
+            if holder is not None:
+                raise AuthError("FEDERATED_USER_ID_ALREADY_LINKED")
             missing: dict[str, Any] = {}
-            email = _email(profile)
+            email = None if shared else _email(profile)
+            if email:
+                accounts.check_free(tx, scope, account.key, {"email": email})
             if not account.email and email:
                 missing["email"] = email
+            if email and trusted and email == (account.email or email):
+                missing["email_verified"] = True
             if not account.display_name and profile.display_name:
                 missing["display_name"] = profile.display_name
             if not account.photo_url and profile.photo_url:
@@ -235,8 +269,7 @@ class Federated:
             return accounts.link(tx, accounts.update(tx, account, **missing), _identity(profile))
 
         claims = await self._context.session_claims(caller)
-        linked = await self._context.write(unit)
-        return await self._context.renew(linked, profile.provider_id, claims)
+        return await self._context.write(unit), claims
 
     async def _profile(
         self, scope: Scope, request: IdpRequest
@@ -245,12 +278,17 @@ class Federated:
         returned = {k: v[0] for k, v in parse_qs(urlsplit(request.request_uri).query).items()}
         if request.session_id and "code" in (returned | pairs):
             return await self._complete(scope, returned | pairs, request.session_id)
+        pairs = returned | pairs
         provider_id = pairs.get("providerId", "")
         if not provider_id:
-            raise AuthError("INVALID_IDP_RESPONSE", "postBody names no providerId.")
+            raise AuthError(
+                "INVALID_CREDENTIAL_OR_PROVIDER_ID",
+                "Invalid IdP response/credential: it names no providerId.",
+            )
         id_token = pairs.get("id_token", "")
         if self._context.options.dev:
-            faked = _fake_profile(provider_id, id_token)
+            configured = await self.provider(scope, provider_id) is not None
+            faked = _fake_profile(provider_id, id_token, signed=not configured)
             if faked is not None:
                 return faked, Provider(provider_id, ""), {"id_token": id_token}
         provider = await self._provider(scope, provider_id)
@@ -336,18 +374,21 @@ def _email(profile: Profile) -> str | None:
         return None  # some providers give no real address; the account does without
 
 
-def _fake_profile(provider_id: str, id_token: str) -> Profile | None:
-    """What development mode takes for a provider's user: plain JSON, or an unsigned token."""
+def _fake_profile(provider_id: str, id_token: str, *, signed: bool) -> Profile | None:
+    """What development mode takes for a provider's user: plain JSON, or an unsigned token.
+
+    Also a ``signed`` one, of a provider that is not configured: nothing is known of its keys.
+    """
     if id_token.lstrip().startswith("{"):
         try:
             claims = json.loads(id_token)
         except (ValueError, RecursionError) as error:
             raise AuthError("INVALID_IDP_RESPONSE", "The id_token is no JSON object.") from error
-        return profile_of(provider_id, {"email_verified": True, **claims})
+        return profile_of(provider_id, claims)
     try:
         parts = take_apart(id_token, "The id_token")
     except (Unauthenticated, binascii.Error):
         return None
-    if parts.header.get("alg") != "none" or parts.signature:
+    if not signed and (parts.header.get("alg") != "none" or parts.signature):
         return None
-    return profile_of(provider_id, {"email_verified": True, **parts.claims})
+    return profile_of(provider_id, parts.claims)

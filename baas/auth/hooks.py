@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from baas.auth.accounts import Account
+from baas.auth.accounts import Account, Identity
 from baas.auth.claims import check_not_reserved
 from baas.auth.errors import AuthError
 from baas.auth.outgoing import Answer, Outgoing
@@ -147,6 +147,32 @@ def _read(answer: Answer) -> Verdict:
     return Verdict(columns, session_claims)
 
 
+def record_of_new(
+    values: Mapping[str, Any], identity: Identity | None, now_ms: int
+) -> dict[str, Any]:
+    """An account that is to be made of these columns, as functions see it."""
+    names = ("uid", "email", "display_name", "photo_url", "phone_number")
+    providers = [] if identity is None else [_provider_data(identity)]
+    return {
+        **{name: values.get(name) for name in names},
+        "email_verified": bool(values.get("email_verified")),
+        "disabled": False,
+        "custom_claims": {},
+        "provider_data": providers,
+        "metadata": {"creation_time": now_ms, "last_sign_in_time": None},
+    }
+
+
+def _provider_data(identity: Identity) -> dict[str, Any]:
+    return {
+        "provider_id": identity.provider_id,
+        "uid": identity.raw_id,
+        "email": identity.email,
+        "display_name": identity.display_name,
+        "photo_url": identity.photo_url,
+    }
+
+
 def record_of(account: Account) -> dict[str, Any]:
     """An account as functions see it."""
     return {
@@ -158,10 +184,7 @@ def record_of(account: Account) -> dict[str, Any]:
         "phone_number": account.phone_number,
         "disabled": account.disabled,
         "custom_claims": dict(account.custom_claims),
-        "provider_data": [
-            {"provider_id": i.provider_id, "uid": i.raw_id, "email": i.email}
-            for i in account.identities
-        ],
+        "provider_data": [_provider_data(identity) for identity in account.identities],
         "metadata": {
             "creation_time": account.created_at,
             "last_sign_in_time": account.last_login_at,

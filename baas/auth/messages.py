@@ -34,6 +34,8 @@ class Message:
     """The same as a page; "" makes one of the text."""
     sender_name: str = ""
     reply_to: str = ""
+    account_email: str = ""
+    """The address that the account has now, which is not always where the message goes."""
 
 
 class Sender(Protocol):

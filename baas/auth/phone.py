@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 
 from baas.auth import accounts, codes, validation
-from baas.auth.accounts import PHONE
+from baas.auth.accounts import PHONE, Account
 from baas.auth.context import AuthContext, SignedIn
 from baas.auth.errors import AuthError
 from baas.auth.hooks import NO_CLIENT, Client
@@ -54,10 +54,17 @@ class PhoneCodes:
             Unavailable: it could not be sent.
         """
         context = self._context
+        if purpose == SIGN_IN:
+            _refuse_tenants(scope)
+        if not number:
+            raise AuthError("MISSING_PHONE_NUMBER")
         number = validation.phone_number(number)
         config = await context.config(scope)
         if purpose == SIGN_IN:
             config.require("signIn.phoneNumber.enabled")
+            await context.database.read(
+                lambda tx: _check_first_factor(accounts.by_phone(tx, scope, number))
+            )
         test_code = (config.get("signIn.phoneNumber.testPhoneNumbers") or {}).get(number)
         code = test_code or f"{secrets.randbelow(10**_DIGITS):0{_DIGITS}}"
 
@@ -146,6 +153,7 @@ class PhoneSignIn:
         Raises:
             AuthError: as :meth:`PhoneCodes.check`; INVALID_TEMPORARY_PROOF, USER_DISABLED, ...
         """
+        _refuse_tenants(scope)
         caller = await self._context.caller(scope, id_token) if id_token else None
         if proof:
             proven = await self._spend_proof(scope, proof, number)
@@ -154,15 +162,17 @@ class PhoneSignIn:
         holder = await self._context.database.read(lambda tx: accounts.by_phone(tx, scope, proven))
         if caller is not None:
             if holder is not None and holder.key != caller.account.key:
+                if proof:
+                    raise AuthError("PHONE_NUMBER_EXISTS")
                 return await self._taken(scope, proven)
+            _check_first_factor(caller.account)
             linked = await self._context.write(
                 lambda tx: accounts.update(tx, caller.account, phone_number=proven)
             )
-            return await self._context.renew(linked, PHONE, {})
+            claims = await self._context.session_claims(caller)
+            return await self._context.issue(linked, PHONE, client, session_claims=claims)
         if holder is not None:
-            # Firebase, too, takes no second factor after a phone sign-in: it is refused instead
-            if holder.second_factors:
-                raise AuthError("UNSUPPORTED_FIRST_FACTOR")
+            _check_first_factor(holder)
             return await self._context.issue(holder, PHONE, client)
         created = await self._context.create(scope, {"phone_number": proven}, PHONE, client)
         return await self._context.issue(created, PHONE, client, is_new=True)
@@ -200,6 +210,20 @@ class PhoneSignIn:
             return number
 
         return await self._context.write(unit)
+
+
+def _refuse_tenants(scope: Scope) -> None:
+    if scope.tenant:  # Identity Platform's tenants have no sign-in by phone
+        raise AuthError("UNSUPPORTED_TENANT_OPERATION")
+
+
+def _check_first_factor(account: Account | None) -> None:
+    """Firebase takes no second factor after a phone sign-in: it is refused instead."""
+    if account is not None and account.second_factors:
+        raise AuthError(
+            "UNSUPPORTED_FIRST_FACTOR",
+            "A phone number cannot be set as a first factor on an SMS based MFA user.",
+        )
 
 
 def _hash(session: str, code: str) -> str:

@@ -23,6 +23,7 @@ from baas.db.unit import Tx
 from baas.errors import InvalidArgument
 
 MAX_PASSWORD = 4_096
+MFA_STATES = ("DISABLED", "ENABLED", "MANDATORY")
 SPECIAL_CHARACTERS = "^$*.[]{}()?\"!@#%&/\\,><':;|_~"
 
 _WRITABLE: dict[str, type] = {
@@ -31,6 +32,7 @@ _WRITABLE: dict[str, type] = {
     "signIn.phoneNumber.enabled": bool,
     "signIn.phoneNumber.testPhoneNumbers": dict,
     "signIn.anonymous.enabled": bool,
+    "signIn.allowDuplicateEmails": bool,
     "client.permissions.disabledUserSignup": bool,
     "client.permissions.disabledUserDeletion": bool,
     "mfa.state": str,
@@ -45,16 +47,16 @@ _WRITABLE: dict[str, type] = {
     "notification.defaultLocale": str,
     **{f"{mail_templates.PATH}.{name}": dict for name in mail_templates.TEMPLATES.values()},
     "displayName": str,
-    "allowPasswordSignup": bool,
     "enableEmailLinkSignin": bool,
-    "enableAnonymousUser": bool,
     "disableAuth": bool,
 }
 _TENANT_NAMES = {
     "allowPasswordSignup": "signIn.email.enabled",
     "enableAnonymousUser": "signIn.anonymous.enabled",
+    "mfaConfig": "mfa",
 }
 """Tenants call some settings otherwise than projects do."""
+_READ_ONLY = ("name", "subtype", "tenantId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,10 @@ class PasswordPolicy:
 class ProjectConfig:
     """The configuration of one scope, read by name."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], changed: Iterable[str] = ()) -> None:
         self.values = values
+        self.changed = frozenset(changed)
+        """The first names of what somebody has set."""
 
     def get(self, path: str) -> Any:
         """A value by its dotted path."""
@@ -138,6 +142,20 @@ class ProjectConfig:
             digit=bool(wanted.get("containsNumericCharacter")),
             special=bool(wanted.get("containsNonAlphanumericCharacter")),
         )
+
+    def require_email_link(self) -> None:
+        """Whether links in mails sign in.
+
+        Raises:
+            AuthError: OPERATION_NOT_ALLOWED.
+        """
+        allowed = self.get("enableEmailLinkSignin")
+        if allowed is None:  # a project: where passwords are allowed, and not required
+            allowed = self.get("signIn.email.enabled") and not self.get(
+                "signIn.email.passwordRequired"
+            )
+        if not allowed:
+            raise AuthError("OPERATION_NOT_ALLOWED")
 
     def require(self, path: str, code: str = "OPERATION_NOT_ALLOWED") -> None:
         """Whether a way in is open.
@@ -204,6 +222,24 @@ def defaults(options: AuthOptions) -> dict[str, Any]:
     }
 
 
+def tenant_defaults(*, made: bool) -> dict[str, Any]:
+    """What a tenant is configured to before anybody changes it, where it differs from a project.
+
+    A tenant that was made begins with everything off. One that nobody made exists in development mode
+    only, with everything on, as with Google's emulator.
+    """
+    return {
+        "signIn": {"email": {"enabled": not made}, "anonymous": {"enabled": not made}},
+        "enableEmailLinkSignin": not made,
+        "disableAuth": False,
+        "mfa": {
+            "state": "DISABLED" if made else "ENABLED",
+            "enabledProviders": [] if made else ["PHONE_SMS"],
+            "providerConfigs": [],
+        },
+    }
+
+
 def apply_update(
     stored: Mapping[str, Any], update: Mapping[str, Any], mask: Iterable[str] | None
 ) -> dict[str, Any]:
@@ -213,26 +249,43 @@ def apply_update(
         InvalidArgument: a path cannot be set, or its value is of the wrong type.
     """
     changed = copy.deepcopy(dict(stored))
-    given = ProjectConfig(update)
-    paths = [path for asked in mask for path in _expand(asked)] if mask else _leaves(update)
+    given = ProjectConfig(_by_project_names(update))
+    paths = [path for asked in mask for path in _expand(asked)] if mask else _leaves(given.values)
     for path in paths:
         value = given.get(path)
+        owner = next((name for name in _WRITABLE if path.startswith(name + ".")), path)
+        if owner != path:  # one entry of a map
+            entries = {**(ProjectConfig(changed).get(owner) or {})}
+            _put(entries, path.removeprefix(owner + "."), value)
+            path, value = owner, entries
         if value is not None:
             _check(path, value)
         _put(changed, path, value)
-        alias = _TENANT_NAMES.get(path)
-        if alias:
-            _put(changed, alias, value)
     return changed
 
 
-def _expand(asked: str) -> list[str]:
-    found = [path for path in _WRITABLE if path == asked or path.startswith(asked + ".")]
-    if not found:
-        found = [path for path, kind in _WRITABLE.items() if asked.startswith(path + ".")]
-    if not found:
-        raise InvalidArgument(f"The update mask names {asked!r}, which cannot be set here.")
+def _by_project_names(update: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = copy.deepcopy(
+        {name: value for name, value in update.items() if name not in _TENANT_NAMES}
+    )
+    for name, path in _TENANT_NAMES.items():
+        if update.get(name) is not None:
+            _put(found, path, update[name])
     return found
+
+
+def _expand(asked: str) -> list[str]:
+    first, _, rest = asked.partition(".")
+    if first in _TENANT_NAMES:
+        asked = ".".join(filter(None, (_TENANT_NAMES[first], rest)))
+    found = [path for path in _WRITABLE if path == asked or path.startswith(asked + ".")]
+    if found:
+        return found
+    owners = [path for path in _WRITABLE if asked.startswith(path + ".")]
+    if not owners:
+        raise InvalidArgument(f"The update mask names {asked!r}, which cannot be set here.")
+    # a place inside of what has no places is passed over
+    return [asked] if _WRITABLE[owners[0]] is dict else []
 
 
 def _leaves(update: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -243,10 +296,8 @@ def _leaves(update: Mapping[str, Any], prefix: str = "") -> list[str]:
             found.append(path)
         elif isinstance(value, Mapping):
             found += _leaves(value, f"{path}.")
-        elif path not in ("name", "subtype", "signIn.allowDuplicateEmails"):
+        elif path not in _READ_ONLY:
             raise InvalidArgument(f"{path!r} cannot be set here.")
-        elif path == "signIn.allowDuplicateEmails" and value:
-            raise InvalidArgument("Several accounts with one email address are not supported.")
     return found
 
 
@@ -258,10 +309,8 @@ def _check(path: str, value: Any) -> None:
         _check_policy(value)
     if path == "authorizedDomains" and not all(isinstance(item, str) for item in value):
         raise InvalidArgument("'authorizedDomains' must be a list of strings.")
-    if path == "mfa.state" and value not in ("ENABLED", "DISABLED"):
-        raise InvalidArgument(
-            "'mfa.state' must be ENABLED or DISABLED: MANDATORY is not supported."
-        )
+    if path == "mfa.state" and value not in MFA_STATES:
+        raise InvalidArgument(f"'mfa.state' must be one of {', '.join(MFA_STATES)}.")
     if path == "signIn.phoneNumber.testPhoneNumbers" and not all(
         isinstance(code, str) and code.isdigit() for code in value.values()
     ):
@@ -286,10 +335,11 @@ def _check_policy(versions: list[Any]) -> None:
 def _check_triggers(triggers: Mapping[str, Any]) -> None:
     for event, trigger in triggers.items():
         if event not in ("beforeCreate", "beforeSignIn"):
-            raise InvalidArgument(f"There is no blocking event {event!r}.")
+            raise AuthError("INVALID_BLOCKING_FUNCTION", f"There is no event {event!r}.")
         uri = trigger.get("functionUri") if isinstance(trigger, Mapping) else None
         if not isinstance(uri, str) or urlsplit(uri).scheme not in ("http", "https"):
-            raise InvalidArgument(f"The functionUri of {event!r} must be an http(s) address.")
+            words = f"The functionUri of {event!r} must be an http(s) address."
+            raise AuthError("INVALID_BLOCKING_FUNCTION", words)
 
 
 def _put(values: dict[str, Any], path: str, value: Any) -> None:
@@ -342,7 +392,10 @@ def load(tx: Tx, scope: Scope, options: AuthOptions) -> ProjectConfig:
     changes = stored(tx, scope)
     if changes is None and scope.tenant and not options.dev:
         raise AuthError("TENANT_NOT_FOUND")
-    return ProjectConfig(_merge(defaults(options), changes or {}))
+    base = defaults(options)
+    if scope.tenant:
+        _merge(base, tenant_defaults(made=changes is not None))
+    return ProjectConfig(_merge(base, changes or {}), changes or ())
 
 
 def save(tx: Tx, scope: Scope, values: Mapping[str, Any]) -> None:
@@ -364,11 +417,12 @@ def drop(tx: Tx, scope: Scope) -> None:
     )
 
 
-def tenants(tx: Tx, project: str) -> list[str]:
-    """The tenants of a project, in order."""
+def tenants(tx: Tx, project: str, *, after: str = "", limit: int | None = None) -> list[str]:
+    """The tenants of a project, in order; those after one, up to a number."""
     rows = tx.core.execute(
         sa.select(projects.c.tenant)
-        .where(projects.c.project == project, projects.c.tenant != "")
+        .where(projects.c.project == project, projects.c.tenant > after)
         .order_by(projects.c.tenant)
+        .limit(limit)
     )
     return [row[0] for row in rows]

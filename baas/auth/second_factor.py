@@ -137,7 +137,7 @@ class SecondFactors:
         return await self._enrolled(await self._context.write(unit), caller, "totp")
 
     async def start_phone(
-        self, scope: Scope, id_token: str, number: str, *, client: Client = NO_CLIENT
+        self, scope: Scope, id_token: str, number: str | None, *, client: Client = NO_CLIENT
     ) -> str:
         """Send a code to the number that is to be enrolled; answers the session.
 
@@ -145,9 +145,12 @@ class SecondFactors:
             AuthError: as for :meth:`start_totp`, and INVALID_PHONE_NUMBER, SECOND_FACTOR_EXISTS.
         """
         caller = await self._enrolling(scope, id_token, "phone")
+        if number is None:
+            raise AuthError("INVALID_ARGUMENT", "((Missing phoneEnrollmentInfo.))")
         wanted = validation.phone_number(number)
         if any(factor.get("phone") == wanted for factor in caller.account.second_factors):
-            raise AuthError("SECOND_FACTOR_EXISTS")
+            words = "Phone number already enrolled as second factor for this account."
+            raise AuthError("SECOND_FACTOR_EXISTS", words)
         key = caller.account.key
         return await self._phone_codes.send(
             scope, wanted, phone.ENROL, account_key=key, client=client
@@ -186,6 +189,9 @@ class SecondFactors:
         account = await self._context.write(unit)
         provider = sign_in_provider(caller.claims)
         claims = await self._context.session_claims(caller)
+        used = claims.get("firebase", {}).get("second_factor_identifier")
+        if used == factor_id:  # the session was signed in with what is no factor any more
+            del claims["firebase"]
         return await self._context.renew(account, provider, claims)
 
     # Sign-in
@@ -196,8 +202,13 @@ class SecondFactors:
         """Send a code to an enrolled number; answers the session.
 
         Raises:
-            AuthError: INVALID_MFA_PENDING_CREDENTIAL, MFA_ENROLLMENT_NOT_FOUND.
+            AuthError: OPERATION_NOT_ALLOWED, INVALID_MFA_PENDING_CREDENTIAL, MFA_ENROLLMENT_NOT_FOUND.
         """
+        await self._require(scope, "phone")
+        if not pending:
+            raise AuthError("MISSING_MFA_PENDING_CREDENTIAL")
+        if not factor_id:
+            raise AuthError("MISSING_MFA_ENROLLMENT_ID")
         _, account = await self._context.database.read(lambda tx: self._pending(tx, scope, pending))
         number = _factor(account, factor_id, "phone")["phone"]
         return await self._phone_codes.send(
@@ -212,6 +223,9 @@ class SecondFactors:
         Raises:
             AuthError: INVALID_CODE, INVALID_MFA_PENDING_CREDENTIAL, ...
         """
+        await self._require(scope, "phone")
+        if not pending:
+            raise AuthError("MISSING_MFA_PENDING_CREDENTIAL")
         read = self._context.database.read
         _, account = await read(lambda tx: self._pending(tx, scope, pending))
         number = await self._phone_codes.check(
@@ -237,6 +251,9 @@ class SecondFactors:
             AuthError: INVALID_CODE, INVALID_MFA_PENDING_CREDENTIAL, TOO_MANY_ATTEMPTS_TRY_LATER, ...
         """
         context = self._context
+        await self._require(scope, "totp")
+        if not pending:
+            raise AuthError("MISSING_MFA_PENDING_CREDENTIAL")
         window = _window(await context.config(scope))
 
         def unit(tx: Tx) -> tuple[Code, Account, Mapping[str, Any]] | None:
@@ -269,16 +286,28 @@ class SecondFactors:
 
     # Inside
 
-    async def _enrolling(self, scope: Scope, id_token: str, kind: str) -> Caller:
-        caller = await self._context.caller(scope, id_token)
+    async def _require(self, scope: Scope, kind: str) -> None:
+        """Whether this kind of factor is offered here.
+
+        Raises:
+            AuthError: OPERATION_NOT_ALLOWED.
+        """
         config = await self._context.config(scope)
         if config.get("mfa.state") == "DISABLED" or not _offered(config, kind):
-            raise AuthError("OPERATION_NOT_ALLOWED")
+            raise AuthError("OPERATION_NOT_ALLOWED", "This second factor is not enabled.")
+
+    async def _enrolling(self, scope: Scope, id_token: str, kind: str) -> Caller:
+        await self._require(scope, kind)
+        if not id_token:
+            raise AuthError("MISSING_ID_TOKEN")
+        caller = await self._context.caller(scope, id_token)
         self._context.check_recent(caller)
         if sign_in_provider(caller.claims) in (ANONYMOUS, CUSTOM, PHONE):
-            raise AuthError("UNSUPPORTED_FIRST_FACTOR")
+            words = "MFA is not available for the given first factor."
+            raise AuthError("UNSUPPORTED_FIRST_FACTOR", words)
         if not caller.account.email_verified:
-            raise AuthError("UNVERIFIED_EMAIL", "Need to verify email first before enrolling.")
+            words = "Need to verify email first before enrolling second factors."
+            raise AuthError("UNVERIFIED_EMAIL", words)
         if len(caller.account.second_factors) >= MAX_FACTORS:
             raise AuthError("SECOND_FACTOR_LIMIT_EXCEEDED")
         return caller
@@ -324,8 +353,13 @@ class SecondFactors:
     ) -> SignedIn:
         claims = dict(pending.payload["claims"])
         claims["firebase"] = _second_factor_claims(kind, factor["id"])
-        provider = str(pending.payload["provider"])
-        return await self._context.issue(account, provider, client, session_claims=claims)
+        return await self._context.issue(
+            account,
+            str(pending.payload["provider"]),
+            client,
+            session_claims=claims,
+            method=str(pending.payload.get("method", "")),
+        )
 
     def _seal(self, secret: bytes) -> str:
         return base64.b64encode(self._context.secrets.seal(secret, _PURPOSE)).decode()

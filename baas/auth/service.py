@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from baas.access.principal import Principal, PrincipalKind
-from baas.auth import accounts, sessions, validation
-from baas.auth.accounts import ANONYMOUS, PASSWORD, Account
+from baas.auth import accounts, codes, factor_list, sessions, validation
+from baas.auth.accounts import ANONYMOUS, EMAIL_LINK, PASSWORD, PHONE, Account
 from baas.auth.action_codes import ActionCodes
 from baas.auth.admin import AccountAdmin
-from baas.auth.claims import seconds, sign_in_provider
+from baas.auth.claims import SECOND_FACTOR_REQUIRED, seconds, sign_in_provider
 from baas.auth.configs import Configs
 from baas.auth.context import (
     AuthContext,
@@ -23,9 +23,10 @@ from baas.auth.context import (
     tenant_of,
 )
 from baas.auth.errors import AuthError
+from baas.auth.factor_list import WantedFactor
 from baas.auth.federated import Federated
 from baas.auth.hooks import NO_CLIENT, Client
-from baas.auth.messages import NoSender, Outbox, Sender
+from baas.auth.messages import Message, NoSender, Outbox, Sender
 from baas.auth.options import AuthOptions, Scope
 from baas.auth.outgoing import Outgoing, ThreadedOutgoing
 from baas.auth.phone import PhoneCodes, PhoneSignIn
@@ -47,6 +48,19 @@ class ProfileChange:
     password: str | None = None
     unlink: tuple[str, ...] = ()
     """Providers to be forgotten."""
+    revoke: bool = False
+    """End every session of the account but the caller's, which gets new tokens."""
+    language: str = ""
+    """What the owner of an old address is written to in."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInMethods:
+    """The ways into the account of an address, and the providers behind them."""
+
+    registered: bool
+    methods: Sequence[str] = ()
+    providers: Sequence[str] = ()
 
 
 class AuthService:
@@ -105,10 +119,10 @@ class AuthService:
         email: str,
         password: str,
         display_name: str = "",
-        photo_url: str = "",
+        second_factors: Sequence[WantedFactor] | None = None,
         client: Client = NO_CLIENT,
     ) -> SignedIn:
-        """Create an account with email and password, and sign in.
+        """Create an account with email and password, and sign in. ``second_factors`` are believed unproven.
 
         Raises:
             AuthError: EMAIL_EXISTS, INVALID_EMAIL, WEAK_PASSWORD, OPERATION_NOT_ALLOWED, ...
@@ -118,8 +132,9 @@ class AuthService:
         values: dict[str, Any] = {
             "email": validation.email(email),
             "display_name": validation.display_name(display_name) or None,
-            "photo_url": validation.photo_url(photo_url) or None,
         }
+        if second_factors:
+            values["second_factors"] = factor_list.created(second_factors, self.context.now_ms())
         config.password_policy.check(validation.new_password(password))
         await self.context.database.read(lambda tx: accounts.check_free(tx, scope, None, values))
         values |= await self.password_values(password)
@@ -139,7 +154,7 @@ class AuthService:
         return await self.context.issue(created, ANONYMOUS, client, is_new=True)
 
     async def sign_in(
-        self, scope: Scope, *, email: str, password: str, client: Client = NO_CLIENT
+        self, scope: Scope, *, email: str | None, password: str, client: Client = NO_CLIENT
     ) -> SignedIn | SecondFactorNeeded:
         """Sign in with email and password. Takes as long for an unknown address as for a wrong password.
 
@@ -147,9 +162,13 @@ class AuthService:
             AuthError: INVALID_LOGIN_CREDENTIALS (EMAIL_NOT_FOUND and INVALID_PASSWORD without protection
                 against enumeration), USER_DISABLED, TOO_MANY_ATTEMPTS_TRY_LATER.
         """
-        name = validation.email(email)
         config = await self.context.config(scope)
         config.require("signIn.email.enabled", "PASSWORD_LOGIN_DISABLED")
+        if email is None:
+            raise AuthError("MISSING_EMAIL")
+        name = validation.email(email)
+        if not password:
+            raise AuthError("MISSING_PASSWORD")
         limits = self.context.limits
         subjects = [
             limits.account(scope, PASSWORD, name),
@@ -172,20 +191,38 @@ class AuthService:
             config.password_policy.check(password)
         return await self.context.complete(account, PASSWORD, client)
 
-    async def sign_in_methods(self, scope: Scope, email: str) -> list[str] | None:
+    async def sign_in_methods(
+        self, scope: Scope, email: str, continue_url: str
+    ) -> SignInMethods | None:
         """The ways into the account of an address; ``None`` where addresses are protected.
 
+        The address may also be the one that the account has at a provider, unless accounts can share one.
+
         Raises:
-            AuthError: INVALID_IDENTIFIER.
+            AuthError: INVALID_IDENTIFIER, INVALID_CONTINUE_URI.
         """
         try:
             name = validation.email(email)
         except AuthError as error:
             raise AuthError("INVALID_IDENTIFIER") from error
-        if (await self.context.config(scope)).protects_emails:
+        config = await self.context.config(scope)
+        config.check_continue_url(continue_url, open_to_all=True)
+        if config.protects_emails:
             return None
-        account = await self.context.database.read(lambda tx: accounts.by_email(tx, scope, name))
-        return account.sign_in_methods() if account else []
+
+        def find(tx: Tx) -> Account | None:
+            return accounts.by_email(tx, scope, name) or accounts.by_provider_email(tx, scope, name)
+
+        account = await self.context.database.read(find)
+        if account is None:
+            return SignInMethods(False)
+        password = [PASSWORD] if account.password_hash or account.email_link else []
+        methods = [m for m in account.sign_in_methods() if m != PHONE]
+        providers = password + [identity.provider_id for identity in account.identities]
+        if config.get("signIn.allowDuplicateEmails"):
+            methods = [m for m in methods if m in (PASSWORD, EMAIL_LINK)]
+            providers = password
+        return SignInMethods(True, methods, providers)
 
     async def refresh(
         self, refresh_token: str, *, project: str | None = None
@@ -244,10 +281,10 @@ class AuthService:
         caller = await self.context.caller(scope, id_token)
         values = _profile_values(change)
         config = await self.context.config(scope)
-        sensitive = change.password is not None or (
-            change.email is not None and values["email"] != caller.account.email
-        )
-        if sensitive:
+        old = caller.account.email or ""
+        moved = change.email is not None and values["email"] != old
+        renewed = moved or change.password is not None or change.revoke
+        if moved or change.password is not None:
             self._check_sensitive(caller, values, config)
         if change.password is not None:
             config.password_policy.check(validation.new_password(change.password))
@@ -255,16 +292,23 @@ class AuthService:
 
         claims = await self.context.session_claims(caller)
 
-        def unit(tx: Tx) -> Account:
+        def unit(tx: Tx) -> tuple[Account, str]:
             changed = accounts.update(tx, caller.account, **values)
             for provider in change.unlink:
                 accounts.unlink(tx, changed, provider)
-            if sensitive:
+            if renewed:
                 self.context.end_sessions(tx, changed)
-            return accounts.update(tx, changed)
+            recovery = ""
+            if moved and old:
+                recovery = self.codes.create_recovery(tx, changed, old, str(values["email"]))
+                first = caller.account.initial_email or old
+                changed = accounts.update(tx, changed, initial_email=first)
+            return accounts.update(tx, changed), recovery
 
-        changed = await self.context.write(unit)
-        if not sensitive:
+        changed, recovery = await self.context.write(unit)
+        if recovery:
+            await self.codes.tell_old_address(changed, old, recovery, change.language)
+        if not renewed:
             return changed, None
         provider = PASSWORD if change.password else sign_in_provider(caller.claims)
         signed_in = await self.context.renew(changed, provider, claims)
@@ -300,6 +344,9 @@ class AuthService:
                 user who is disabled or gone.
         """
         claims = await self.context.tokens.verify_id_token(token, project)
+        firebase = claims.get("firebase")
+        if isinstance(firebase, dict) and firebase.get(SECOND_FACTOR_REQUIRED):
+            raise Unauthenticated("Enrol a second factor first: this project asks for one.")
         known = self._principals.get(token)
         if (
             known is not None
@@ -330,6 +377,13 @@ class AuthService:
             self._principals.clear()
         self._principals[token] = principal
         return principal
+
+    async def unspent_messages(self, scope: Scope, *, sms: bool) -> list[Message]:
+        """The messages of the outbox whose codes are still good for something, oldest first."""
+        messages = [m for m in self.outbox.of(scope.project, sms=sms) if m.scope == scope]
+        return await self.context.database.read(
+            lambda tx: [m for m in messages if codes.exists(tx, scope, m.session or m.code)]
+        )
 
     # Inside
 

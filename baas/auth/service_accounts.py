@@ -276,6 +276,8 @@ class ServiceAccounts:
         """
         claims = await self._custom_claims(scope, custom_token)
         uid, own = claims.get("uid"), claims.get("claims") or {}
+        if uid is None:
+            raise AuthError("MISSING_IDENTIFIER")
         if not isinstance(uid, str) or not 0 < len(uid) <= MAX_UID:
             raise AuthError("INVALID_CUSTOM_TOKEN", "The token names no uid.")
         if not isinstance(own, dict) or len(json.dumps(own)) > 1_000:

@@ -20,6 +20,8 @@ accounts = sa.Table(
     sa.Column("uid", sa.String, nullable=False),
     sa.Column("email", sa.String),
     sa.Column("email_verified", sa.Boolean, nullable=False, default=False),
+    # the address before its owner first changed it
+    sa.Column("initial_email", sa.String),
     sa.Column("phone_number", sa.String),
     sa.Column("display_name", sa.String),
     sa.Column("photo_url", sa.String),
@@ -62,6 +64,7 @@ identities = sa.Table(
     sa.Column("screen_name", sa.String),
     sa.UniqueConstraint("project", "tenant", "provider_id", "raw_id"),
     sa.Index("auth_identities_by_account", "account_key", "provider_id", unique=True),
+    sa.Index("auth_identities_by_email", "project", "tenant", "email"),
 )
 
 sessions = sa.Table(

@@ -243,7 +243,8 @@ async def test_development_mode_takes_made_up_users(make_api) -> None:
     dev = make_api(dev=True)
     token = '{"sub": "abc", "email": "foo@example.com", "email_verified": true}'
     new = await dev.call("signInWithIdp", request(token, "google.com"))
-    assert (new["email"], new["federatedId"]) == ("foo@example.com", "abc")
+    google = "https://accounts.google.com/abc"
+    assert (new["email"], new["federatedId"]) == ("foo@example.com", google)
     assert (await dev.call("signInWithIdp", request(token, "google.com")))["isNewUser"] is False
 
 

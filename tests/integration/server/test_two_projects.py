@@ -87,12 +87,12 @@ def error_of(response: httpx2.Response) -> Any:
 
 
 def test_nobody_signs_up_in_a_project_that_is_not_served(world: World) -> None:
-    for answer in (
-        world.sign_up("k1", targetProjectId="elsewhere"),
-        world.http.post("/v1/projects/elsewhere/accounts", json={}),
+    for answer, code in (
+        (world.sign_up("k1", targetProjectId="elsewhere"), "INSUFFICIENT_PERMISSION"),
+        (world.http.post("/v1/projects/elsewhere/accounts", json={}), "CONFIGURATION_NOT_FOUND"),
     ):
         assert answer.status_code == 400
-        assert error_of(answer).startswith("CONFIGURATION_NOT_FOUND")
+        assert error_of(answer).startswith(code)
 
 
 def test_a_refresh_token_is_exchanged_with_a_key_of_its_project_only(world: World) -> None:

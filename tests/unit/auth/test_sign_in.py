@@ -28,7 +28,7 @@ async def test_an_address_has_one_account(service: AuthService) -> None:
 
 async def test_projects_and_tenants_know_nothing_of_each_other(service: AuthService) -> None:
     await service.sign_up(SCOPE, email=EMAIL, password=PASSWORD)
-    tenant = await service.configs.create_tenant("demo", {"displayName": "Acme"})
+    tenant = await service.configs.create_tenant("demo", {"allowPasswordSignup": True})
     for other in (Scope("other"), tenant):
         with pytest.raises(AuthError, match="INVALID_LOGIN_CREDENTIALS"):
             await service.sign_in(other, email=EMAIL, password=PASSWORD)

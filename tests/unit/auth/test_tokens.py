@@ -18,11 +18,11 @@ EMAIL, PASSWORD = "ada@example.com", "correct horse"
 
 
 async def test_an_id_token_has_firebases_claims(service: AuthService, clock: Clock) -> None:
-    new = await service.sign_up(
-        SCOPE, email=EMAIL, password=PASSWORD, display_name="Ada", photo_url="https://x/y.png"
-    )
+    new = await service.sign_up(SCOPE, email=EMAIL, password=PASSWORD, display_name="Ada")
+    await service.update(SCOPE, new.id_token, ProfileChange(photo_url="https://x/y.png"))
+    again, _ = await service.refresh(new.refresh_token)
     uid = new.account.uid
-    assert jwt.get_unverified_claims(new.id_token) == {
+    assert jwt.get_unverified_claims(again.id_token) == {
         "iss": "https://securetoken.google.com/demo",
         "aud": "demo",
         "auth_time": int(clock.now),
@@ -36,7 +36,7 @@ async def test_an_id_token_has_firebases_claims(service: AuthService, clock: Clo
         "email_verified": False,
         "firebase": {"identities": {"email": [EMAIL]}, "sign_in_provider": "password"},
     }
-    header = jwt.get_unverified_header(new.id_token)
+    header = jwt.get_unverified_header(again.id_token)
     assert (header["alg"], header["typ"]) == ("RS256", "JWT")
 
 
@@ -217,7 +217,7 @@ async def test_a_deleted_user_is_refused_where_it_is_asked(service: AuthService)
 
 
 async def test_a_tenants_token_is_not_the_projects(service: AuthService) -> None:
-    tenant = await service.configs.create_tenant("demo", {"displayName": "Acme"})
+    tenant = await service.configs.create_tenant("demo", {"enableAnonymousUser": True})
     new = await service.sign_up_anonymously(tenant)
     assert jwt.get_unverified_claims(new.id_token)["firebase"]["tenant"] == tenant.tenant
     with pytest.raises(AuthError, match="TENANT_ID_MISMATCH"):
