@@ -370,6 +370,7 @@ async def _storage(
         bucket_quota=Quota(bytes=settings.bucket_quota_bytes),
         user_quota=Quota(bytes=settings.user_quota_bytes),
         presigned_downloads=settings.presigned_downloads,
+        presigned_uploads=settings.presigned_uploads,
     )
 
     async def lookup(name: DocumentName) -> Document | None:

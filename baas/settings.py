@@ -112,6 +112,11 @@ class Settings(BaseModel):
         description="Redirect downloads to storage_url's server by a signed address, so that their bytes "
         "do not pass through this one.",
     )
+    presigned_uploads: bool = Field(
+        False,
+        description="Give resumable uploads that ask for it a signed address of storage_url's server, to "
+        "send their bytes to it directly.",
+    )
     secret_key: SecretStr | None = Field(
         None,
         description="Key that encrypts secrets in the database, 32 bytes in base64 (several, separated "

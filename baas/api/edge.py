@@ -28,6 +28,7 @@ EXPOSED = ", ".join(
         "X-Goog-Upload-Control-URL",
         "X-Goog-Upload-Chunk-Granularity",
         "X-Goog-Upload-Size-Received",
+        "X-Homefire-Upload-Direct-URL",
         "X-GUploader-UploadID",
         "X-Goog-Generation",
         "X-Goog-Hash",

@@ -34,6 +34,7 @@ from baas.api.storage_requests import (
 )
 from baas.api.storage_times import rfc3339
 from baas.errors import InvalidArgument, PermissionDenied
+from baas.storage.direct_uploads import DirectUploads
 from baas.storage.downloads import Download
 from baas.storage.errors import OffsetMismatch
 from baas.storage.model import Hashes, ObjectSettings, StoredObject, UploadRequest
@@ -47,6 +48,11 @@ log = logging.getLogger(__name__)
 
 GRANULARITY = 256 * 1024
 """What the real service wants chunks of a resumable upload to be multiples of; here any size will do."""
+
+_DIRECT = "X-Homefire-Upload-Direct"
+"""Asks, as a resumable upload begins, for an address of the blob backend; tells, at its end, that it was
+used."""
+_DIRECT_URL = "X-Homefire-Upload-Direct-URL"
 
 _PREFIX = b"/v0"
 
@@ -69,6 +75,7 @@ class _FirebaseStorage:
         self._service = service
         self._authenticate = authenticate
         self._uploads = ResumableUploads(service)
+        self._direct = DirectUploads(service, self._uploads)
 
     # Reading
 
@@ -245,7 +252,11 @@ class _FirebaseStorage:
             hashes=read_hashes(metadata),
             preconditions=preconditions_of(request),
         )
-        upload_id = await self._uploads.start(principal, declared)
+        direct = None
+        if _DIRECT in request.headers:
+            upload_id, direct = await self._direct.start(principal, declared)
+        else:
+            upload_id = await self._uploads.start(principal, declared)
         query = urlencode({"name": name, "upload_id": upload_id, "upload_protocol": "resumable"})
         url = f"{request.url.scheme}://{request.url.netloc}/v0/b/{quote(bucket)}/o?{query}"
         headers = {
@@ -255,6 +266,8 @@ class _FirebaseStorage:
             "X-Goog-Upload-Chunk-Granularity": str(GRANULARITY),
             "X-GUploader-UploadID": upload_id,
         }
+        if direct is not None:
+            headers[_DIRECT_URL] = direct
         return Response(status_code=200, headers=headers)
 
     async def _go_on(self, request: Request, upload_id: str, command: set[str]) -> Response:
@@ -272,6 +285,8 @@ class _FirebaseStorage:
         if offset is None and "upload" in command:
             raise InvalidArgument("The header X-Goog-Upload-Offset is missing.")
         try:
+            if _DIRECT in request.headers and command == {"finalize"}:
+                return _standing(await self._direct.finish(upload_id))
             upload = await self._uploads.append(
                 upload_id,
                 offset,

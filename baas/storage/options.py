@@ -60,6 +60,8 @@ class StorageOptions:
 
     presigned_downloads: bool = False
     """Redirect downloads to the blob backend where it can sign such an address."""
+    presigned_uploads: bool = False
+    """Offer the blob backend's own address to uploads that ask for it."""
     presigned_lifetime: float = 300.0
 
     @property

@@ -58,6 +58,8 @@ class Upload:
     crc32c: int
     expires: int
     result: StoredObject | None
+    direct: str | None = None
+    """The blob that its client was told how to write past this server."""
 
 
 class ResumableUploads:
@@ -70,8 +72,10 @@ class ResumableUploads:
         # MD5 cannot be put away and taken up again: it runs on here, and is made anew after a restart
         self._digests: OrderedDict[str, tuple[int, Digest]] = OrderedDict()
 
-    async def start(self, principal: Principal, request: UploadRequest) -> str:
-        """Begin an upload; answers its id.
+    async def start(
+        self, principal: Principal, request: UploadRequest, *, direct: str | None = None
+    ) -> str:
+        """Begin an upload; answers its id. ``direct``: see :class:`Upload`.
 
         Raises:
             As :meth:`StorageService.admit`; ResourceExhausted: too many are begun.
@@ -83,7 +87,7 @@ class ResumableUploads:
             "id": key_of(upload_id),
             "bucket": request.bucket,
             "name": request.name.encode(),
-            "plan": _dump_plan(principal, request),
+            "plan": _dump_plan(principal, request, direct),
             "state": ACTIVE,
             "received": 0,
             "crc32c": 0,
@@ -239,6 +243,22 @@ class ResumableUploads:
         parts = segments if flattened is None else (flattened,)
         received = Received(parts, upload.received, digest.md5.digest(), digest.crc32c)
 
+        try:
+            stored = await self.publish(upload, received)
+        except ApiError:
+            if flattened is not None:
+                self._service.leases.discard((flattened.blob,))
+            raise
+        self._digests.pop(upload.key, None)
+        return dataclasses.replace(upload, state=FINAL, result=stored)
+
+    async def publish(self, upload: Upload, received: Received) -> StoredObject:
+        """Make an object of durable bytes, and the upload final, in one step.
+
+        Raises:
+            As :meth:`StorageService.publish`; OffsetMismatch: the upload is not what it was.
+        """
+
         def unit(tx: Tx, stored: StoredObject) -> None:
             current = self._usable(_find(tx, upload.key))
             if current.state == FINAL or current.received != upload.received:
@@ -246,16 +266,9 @@ class ResumableUploads:
             drop_segments(tx, upload.key, self._service)
             _set(tx, upload.key, state=FINAL, result=object_json.dump(stored))
 
-        try:
-            stored = await self._service.publish(
-                upload.principal, upload.request, received, after=unit, discard=False
-            )
-        except ApiError:
-            if flattened is not None:
-                self._service.leases.discard((flattened.blob,))
-            raise
-        self._digests.pop(upload.key, None)
-        return dataclasses.replace(upload, state=FINAL, result=stored)
+        return await self._service.publish(
+            upload.principal, upload.request, received, after=unit, discard=False
+        )
 
     async def _whole_digest(self, upload: Upload, segments: tuple[Segment, ...]) -> Digest:
         kept = self._digests.get(upload.key)
@@ -311,7 +324,7 @@ def _find(tx: Tx, key: str) -> Upload | None:
     row = tx.core.execute(sa.select(uploads).where(uploads.c.id == key)).one_or_none()
     if row is None:
         return None
-    principal, request = _load_plan(row.bucket, bytes(row.name).decode(), row.plan)
+    principal, request, direct = _load_plan(row.bucket, bytes(row.name).decode(), row.plan)
     return Upload(
         key=key,
         request=request,
@@ -321,6 +334,7 @@ def _find(tx: Tx, key: str) -> Upload | None:
         crc32c=row.crc32c,
         expires=row.expires,
         result=None if row.result is None else object_json.load(row.result),
+        direct=direct,
     )
 
 
@@ -328,7 +342,7 @@ def _set(tx: Tx, key: str, **values: Any) -> None:
     tx.core.execute(sa.update(uploads).where(uploads.c.id == key).values(**values))
 
 
-def _dump_plan(principal: Principal, request: UploadRequest) -> str:
+def _dump_plan(principal: Principal, request: UploadRequest, direct: str | None) -> str:
     hashes = request.hashes
     return json.dumps(
         {
@@ -347,11 +361,12 @@ def _dump_plan(principal: Principal, request: UploadRequest) -> str:
             "crc32c": hashes.crc32c,
             "preconditions": request.preconditions.as_json(),
             "tokens": None if request.tokens is None else list(request.tokens),
+            "direct": direct,
         }
     )
 
 
-def _load_plan(bucket: str, name: str, plan: str) -> tuple[Principal, UploadRequest]:
+def _load_plan(bucket: str, name: str, plan: str) -> tuple[Principal, UploadRequest, str | None]:
     kept: Mapping[str, Any] = json.loads(plan)
     who = dict(kept["principal"])
     principal = Principal(PrincipalKind(who.pop("kind")), **who)
@@ -364,4 +379,4 @@ def _load_plan(bucket: str, name: str, plan: str) -> tuple[Principal, UploadRequ
         preconditions=Preconditions(**kept["preconditions"]),
         tokens=None if kept["tokens"] is None else tuple(kept["tokens"]),
     )
-    return principal, request
+    return principal, request, kept.get("direct")

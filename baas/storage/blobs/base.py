@@ -7,6 +7,7 @@ ever made from something that a user said.
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -35,11 +36,12 @@ class BlobsFull(BlobsUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """A blob as a listing shows it; ``modified`` in seconds since the epoch."""
+    """A blob as the backend shows it; ``modified`` in seconds since the epoch, ``md5`` where it is known."""
 
     name: str
     size: int
     modified: float
+    md5: bytes | None = None
 
 
 class BlobWriter(Protocol):
@@ -103,8 +105,27 @@ class BlobStore(Protocol):
         ``response_headers``: ``Content-Type`` and its like, that the backend is to answer with.
         """
 
+    async def presigned_put(self, name: str, size: int, crc32c: int, lifetime: float) -> str | None:
+        """An address at which anybody can write this one blob, once, for so long; ``None`` if there is no
+        such thing. The backend takes exactly so many bytes, with this checksum (:func:`direct_headers`), or
+        none.
+        """
+
+    async def stat(self, name: str) -> BlobInfo:
+        """What is there under a name.
+
+        Raises:
+            BlobMissing: nothing. BlobsUnavailable.
+        """
+
     async def close(self) -> None:
         """Let go of connections and threads."""
+
+
+def direct_headers(crc32c: int) -> dict[str, str]:
+    """What a client that was given a ``presigned_put`` sends along, beside the length."""
+    checksum = base64.b64encode(crc32c.to_bytes(4, "big")).decode()
+    return {"if-none-match": "*", "x-amz-checksum-crc32c": checksum}
 
 
 def new_name() -> str:

@@ -125,6 +125,15 @@ class FilesystemBlobs:
         """None: files have no address of their own."""
         return None
 
+    async def presigned_put(self, name: str, size: int, crc32c: int, lifetime: float) -> str | None:
+        """None: files have no address of their own."""
+        return None
+
+    async def stat(self, name: str) -> BlobInfo:
+        """See :meth:`baas.storage.blobs.base.BlobStore.stat`."""
+        found = await self.run(self._path(name).stat)
+        return BlobInfo(name, found.st_size, found.st_mtime)
+
     async def close(self) -> None:
         """See :meth:`baas.storage.blobs.base.BlobStore.close`."""
         await asyncio.to_thread(self._pool.shutdown)

@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 import functools
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from io import BytesIO
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -34,6 +34,7 @@ from baas.storage.blobs.base import (
     BlobMissing,
     BlobsFull,
     BlobsUnavailable,
+    direct_headers,
     is_name,
     new_name,
 )
@@ -46,9 +47,13 @@ log = logging.getLogger(__name__)
 PART_SIZE = 8 * 1024 * 1024
 """Bytes of a part at least; S3 wants 5 MiB, and at most 10,000 parts."""
 
+MAX_PUT = 5 * 1024**3
+"""Bytes that S3 takes in one request."""
 DEFAULT_REGION = "us-east-1"
 
 _LIST_BATCH = 500
+_MD5 = re.compile(r"[0-9a-f]{32}")
+"""An entity tag that is the MD5 of what was sent in one request; others have a dash."""
 _READ_ATTEMPTS = 5
 _FULL_CODES = {"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded"}
 _MISSING_CODES = {"NoSuchKey", "NoSuchObject"}
@@ -120,13 +125,9 @@ class MinioBlobs:
         )
         self._client = self._make_client(options.endpoint)
         self._public = self._make_client(options.public_endpoint or options.endpoint)
-        scheme = "https" if options.secure else "http"
-        self._puts = SignedPuts(
-            self._http,
-            f"{scheme}://{options.endpoint}/{options.bucket}",
-            options.region or DEFAULT_REGION,
-            Credentials(options.access_key, options.secret_key),
-        )
+        self._puts = self._make_puts(options.endpoint)
+        self._public_puts = self._make_puts(options.public_endpoint or options.endpoint)
+        self._keeps_what_is_there = False
 
     def _make_client(self, endpoint: str) -> Minio:
         return Minio(
@@ -138,6 +139,15 @@ class MinioBlobs:
             http_client=self._http,
         )
 
+    def _make_puts(self, endpoint: str) -> SignedPuts:
+        scheme = "https" if self._options.secure else "http"
+        return SignedPuts(
+            self._http,
+            f"{scheme}://{endpoint}/{self._bucket}",
+            self._options.region or DEFAULT_REGION,
+            Credentials(self._options.access_key, self._options.secret_key),
+        )
+
     async def start(self) -> None:
         """See :meth:`baas.storage.blobs.base.BlobStore.start`."""
         await self.run(self._prepare)
@@ -147,7 +157,11 @@ class MinioBlobs:
             self._client.make_bucket(self._bucket, location=self._options.region)
             log.info("made the bucket %s at %s", self._bucket, self._options.endpoint)
         probe = f"probe-{new_name()}"
-        self._client.put_object(self._bucket, probe, BytesIO(b"probe"), 5)
+        self._puts.put(probe, [b"probe"])
+        try:
+            self._puts.put(probe, [b"other"], condition={"if-none-match": "*"})
+        except S3Error as error:
+            self._keeps_what_is_there = error.code == "PreconditionFailed"
         self._client.remove_object(self._bucket, probe)
 
     async def create(self) -> _MinioWriter:
@@ -228,6 +242,24 @@ class MinioBlobs:
             expires=timedelta(seconds=lifetime),
             response_headers=dict(overrides),
         )
+
+    async def presigned_put(self, name: str, size: int, crc32c: int, lifetime: float) -> str | None:
+        """See :meth:`baas.storage.blobs.base.BlobStore.presigned_put`.
+
+        Not where the server would let a blob be written over: its address could change it later.
+        """
+        if not self._keeps_what_is_there or not 0 < size <= MAX_PUT:
+            return None
+        headers = {"content-length": str(size), **direct_headers(crc32c)}
+        return self._public_puts.presigned(name, headers, lifetime)
+
+    async def stat(self, name: str) -> BlobInfo:
+        """See :meth:`baas.storage.blobs.base.BlobStore.stat`."""
+        found = await self.run(lambda: self._client.stat_object(self._bucket, name))
+        etag = found.etag or ""
+        md5 = bytes.fromhex(etag) if _MD5.fullmatch(etag) else None
+        modified = found.last_modified.timestamp() if found.last_modified else 0.0
+        return BlobInfo(name, found.size or 0, modified, md5)
 
     async def close(self) -> None:
         """See :meth:`baas.storage.blobs.base.BlobStore.close`."""

@@ -1,4 +1,4 @@
-"""PUT requests to a server that speaks S3, for bodies in several pieces.
+"""PUT requests to a server that speaks S3: for bodies in several pieces, and for others to make.
 
 The `minio` package hashes every body with SHA-256 to sign it, and wants it in one piece. Here the body stays
 what it is, signed as unsigned payload, and a signed CRC-32C goes along, which the server checks against what
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -22,6 +24,7 @@ from minio.signer import sign_v4_s3
 from baas.storage.blobs.base import BlobsUnavailable
 
 _UNSIGNED = "UNSIGNED-PAYLOAD"
+_TIME = "%Y%m%dT%H%M%SZ"
 
 
 class SignedPuts:
@@ -40,9 +43,13 @@ class SignedPuts:
         self._credentials = credentials
 
     def put(
-        self, name: str, pieces: Sequence[bytes], query: Mapping[str, str] | None = None
+        self,
+        name: str,
+        pieces: Sequence[bytes],
+        query: Mapping[str, str] | None = None,
+        condition: Mapping[str, str] | None = None,
     ) -> str:
-        """Send the pieces as one body; answers the entity tag.
+        """Send the pieces as one body, with these headers as a condition; answers the entity tag.
 
         Raises:
             S3Error: the server refuses. BlobsUnavailable: the checksum that it answers is another.
@@ -61,7 +68,8 @@ class SignedPuts:
                 "Content-Type": "application/octet-stream",
                 "x-amz-checksum-crc32c": checksum,
                 "x-amz-content-sha256": _UNSIGNED,
-                "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
+                "x-amz-date": now.strftime(_TIME),
+                **(condition or {}),
             },
             credentials=self._credentials,
             content_sha256=_UNSIGNED,
@@ -77,6 +85,29 @@ class SignedPuts:
                 "The blob storage received other bytes than were sent; try again."
             )
         return response.headers["etag"].strip('"')
+
+    def presigned(self, name: str, headers: Mapping[str, str], lifetime: float) -> str:
+        """An address at which anybody can PUT this, with exactly these headers (in lower case)."""
+        url = urlsplit(f"{self._base}/{quote(name)}")
+        signed = {**headers, "host": url.netloc}
+        date = f"{dt.datetime.now(dt.UTC):{_TIME}}"
+        scope = f"{date[:8]}/{self._region}/s3/aws4_request"
+        query = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"{self._credentials.access_key}/{scope}",
+            "X-Amz-Date": date,
+            "X-Amz-Expires": str(int(lifetime)),
+            "X-Amz-SignedHeaders": ";".join(sorted(signed)),
+        }
+        text = urlencode(query, quote_via=quote, safe="")
+        lines = "".join(f"{key}:{signed[key]}\n" for key in sorted(signed))
+        request = f"PUT\n{url.path}\n{text}\n{lines}\n{query['X-Amz-SignedHeaders']}\n{_UNSIGNED}"
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        to_sign = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}"
+        key = f"AWS4{self._credentials.secret_key}".encode()
+        for part in (*scope.split("/"), to_sign):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return f"{url.geturl()}?{text}&X-Amz-Signature={key.hex()}"
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
