@@ -365,6 +365,7 @@ async def _storage(
     options = StorageOptions(
         project=settings.project,
         buckets=dict.fromkeys(settings.buckets, settings.project),
+        public_url=settings.public_url,
         any_bucket=settings.dev,
         max_object_bytes=settings.max_upload_bytes,
         bucket_quota=Quota(bytes=settings.bucket_quota_bytes),

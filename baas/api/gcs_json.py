@@ -25,6 +25,7 @@ from baas.api.storage_requests import (
     endpoint,
     int_param,
     json_body,
+    own_address,
     preconditions_of,
     raw_path,
 )
@@ -131,27 +132,31 @@ class _CloudStorage:
         await self._admin(request, project)
         if request.method == "GET":
             found = await self._service.buckets.list_all(project)
-            items = [bucket_resource(bucket, _base(request)) for bucket in found]
+            items = [
+                bucket_resource(bucket, own_address(request, self._service)) for bucket in found
+            ]
             return JSONResponse({"kind": "storage#buckets", "items": items})
         body = await json_body(request, self._service.options.max_metadata_json_bytes)
         name = body.get("name")
         if not isinstance(name, str):
             raise InvalidArgument("The bucket's name is missing.")
         bucket = await self._service.buckets.create(name, project, _bucket_settings(body))
-        return JSONResponse(bucket_resource(bucket, _base(request)))
+        return JSONResponse(bucket_resource(bucket, own_address(request, self._service)))
 
     async def _bucket(self, request: Request) -> Response:
         (name,) = _path_parts(request)
         await self._admin_of(request, name)
         buckets = self._service.buckets
         if request.method in ("GET", "HEAD"):
-            return JSONResponse(bucket_resource(await buckets.get(name), _base(request)))
+            return JSONResponse(
+                bucket_resource(await buckets.get(name), own_address(request, self._service))
+            )
         if request.method == "DELETE":
             await buckets.delete(name)
             return Response(status_code=204)
         body = await json_body(request, self._service.options.max_metadata_json_bytes)
         changed = await buckets.update(name, _bucket_settings(body))
-        return JSONResponse(bucket_resource(changed, _base(request)))
+        return JSONResponse(bucket_resource(changed, own_address(request, self._service)))
 
     # Objects
 
@@ -181,7 +186,9 @@ class _CloudStorage:
         )
         answer: dict[str, Any] = {"kind": "storage#objects"}
         if page.items:
-            answer["items"] = [object_resource(item, _base(request)) for item in page.items]
+            answer["items"] = [
+                object_resource(item, own_address(request, self._service)) for item in page.items
+            ]
         if page.prefixes:
             answer["prefixes"] = page.prefixes
         if page.next_page_token is not None:
@@ -255,6 +262,7 @@ class _CloudStorage:
         if request.method == "GET":
             return JSONResponse({"kind": "storage#objectAccessControls", "items": []})
         body = await json_body(request, self._service.options.max_metadata_json_bytes)
+        where = f"storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}/acl/{body.get('entity')}"
         return JSONResponse(
             {
                 "kind": "storage#objectAccessControl",
@@ -264,8 +272,7 @@ class _CloudStorage:
                 "generation": str(stored.generation),
                 "entity": body.get("entity"),
                 "role": body.get("role"),
-                "selfLink": f"{_base(request)}/storage/v1/b/{quote(bucket)}/o/{quote(name, safe='')}/acl"
-                f"/{body.get('entity')}",
+                "selfLink": f"{own_address(request, self._service)}/{where}",
                 "etag": stored.etag,
             }
         )
@@ -317,7 +324,7 @@ class _CloudStorage:
                 "totalBytesRewritten": str(stored.size),
                 "objectSize": str(stored.size),
                 "done": True,
-                "resource": object_resource(stored, _base(request)),
+                "resource": object_resource(stored, own_address(request, self._service)),
             }
         )
 
@@ -335,9 +342,8 @@ class _CloudStorage:
             answer = await self._uploads.handle(request, principal, parts[0])
         return self._answer(request, answer) if isinstance(answer, StoredObject) else answer
 
-    @staticmethod
-    def _answer(request: Request, stored: StoredObject) -> Response:
-        return JSONResponse(object_resource(stored, _base(request)))
+    def _answer(self, request: Request, stored: StoredObject) -> Response:
+        return JSONResponse(object_resource(stored, own_address(request, self._service)))
 
     # Who
 
@@ -368,10 +374,6 @@ def _path_parts(request: Request) -> list[str]:
         return [unquote_to_bytes(part).decode() for part in rest.split(b"/")]
     except UnicodeDecodeError:
         raise InvalidArgument("The path is not valid UTF-8.") from None
-
-
-def _base(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _bucket_settings(body: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from baas.api.storage_requests import (
     endpoint,
     int_header,
     int_param,
+    own_address,
     raw_path,
     unescape,
 )
@@ -156,7 +157,9 @@ class _SignedUrls:
         return Response(
             status_code=201,
             headers={
-                "Location": session_url(request, bucket, name, upload_id),
+                "Location": session_url(
+                    own_address(request, self._service), bucket, name, upload_id
+                ),
                 "X-GUploader-UploadID": upload_id,
             },
         )

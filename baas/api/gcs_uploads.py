@@ -18,6 +18,7 @@ from baas.api.storage_requests import (
     int_header,
     json_body,
     media_of,
+    own_address,
     preconditions_of,
     until_media,
 )
@@ -98,7 +99,7 @@ class GcsUploads:
             size=int_header(request, "x-upload-content-length"),
         )
         upload_id = await self._uploads.start(principal, wanted)
-        location = session_url(request, bucket, wanted.name, upload_id)
+        location = session_url(own_address(request, self._service), bucket, wanted.name, upload_id)
         return Response(
             status_code=200, headers={"Location": location, "X-GUploader-UploadID": upload_id}
         )
@@ -170,10 +171,9 @@ class GcsUploads:
         return Response(status_code=308, headers=headers)
 
 
-def session_url(request: Request, bucket: str, name: str, upload_id: str) -> str:
-    """Where a resumable upload goes on."""
+def session_url(base: str, bucket: str, name: str, upload_id: str) -> str:
+    """Where a resumable upload goes on, at the server's own address."""
     query = urlencode({"uploadType": "resumable", "name": name, "upload_id": upload_id})
-    base = f"{request.url.scheme}://{request.url.netloc}"
     return f"{base}/upload/storage/v1/b/{quote(bucket)}/o?{query}"
 
 

@@ -80,6 +80,13 @@ def error_response(error: ApiError) -> Response:
     return JSONResponse(envelope, error.http_status, headers)
 
 
+def own_address(request: Request, service: StorageService) -> str:
+    """Where this server is, for addresses in its answers: behind a proxy the request alone does not tell."""
+    if service.options.public_url is not None:
+        return service.options.public_url.rstrip("/")
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
 def raw_path(request: Request) -> bytes:
     """The path as it was sent: a name's escaped slashes are told from the path's own."""
     raw = request.scope.get("raw_path")

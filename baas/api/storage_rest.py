@@ -29,6 +29,7 @@ from baas.api.storage_requests import (
     int_param,
     json_body,
     media_of,
+    own_address,
     preconditions_of,
     until_media,
 )
@@ -258,7 +259,7 @@ class _FirebaseStorage:
         else:
             upload_id = await self._uploads.start(principal, declared)
         query = urlencode({"name": name, "upload_id": upload_id, "upload_protocol": "resumable"})
-        url = f"{request.url.scheme}://{request.url.netloc}/v0/b/{quote(bucket)}/o?{query}"
+        url = f"{own_address(request, self._service)}/v0/b/{quote(bucket)}/o?{query}"
         headers = {
             "X-Goog-Upload-Status": "active",
             "X-Goog-Upload-URL": url,

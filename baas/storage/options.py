@@ -25,6 +25,8 @@ class StorageOptions:
     """The project whose default buckets, ``<project>.appspot.com`` and ``.firebasestorage.app``, exist."""
     buckets: Mapping[str, str] = field(default_factory=dict)
     """More buckets that exist, and the project of each."""
+    public_url: str | None = None
+    """Where clients reach this server, for addresses in its answers; ``None``: where the request went."""
     any_bucket: bool = False
     """Development: every well-formed bucket name exists."""
 

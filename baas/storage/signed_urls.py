@@ -6,11 +6,12 @@ handed in, and so is the time.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
@@ -96,11 +97,20 @@ def verify(request: SignedRequest, keys: Sequence[SigningKey], now: dt.datetime)
         signature = bytes.fromhex(query["X-Goog-Signature"])
     except ValueError:
         raise InvalidArgument("X-Goog-Signature is hexadecimal.") from None
-    text = _string_to_sign(request, query)
-    for key in keys:
-        if _is_signed_with(key, query, signature, text):
-            return key
+    for signed in _as_it_may_be_signed(request):
+        text = _string_to_sign(signed, query)
+        for key in keys:
+            if _is_signed_with(key, query, signature, text):
+                return key
     raise PermissionDenied("The URL's signature is not valid for this request.")
+
+
+def _as_it_may_be_signed(request: SignedRequest) -> Iterator[SignedRequest]:
+    """The request, and the same without the port in its host, which is how the Node client signs it."""
+    yield request
+    host, colon, port = request.headers.get("host", "").rpartition(":")
+    if colon and port.isdigit():
+        yield dataclasses.replace(request, headers={**request.headers, "host": host})
 
 
 def _is_signed_with(

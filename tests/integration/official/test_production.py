@@ -23,6 +23,13 @@ from google.auth import crypt, jwt
 from tests.integration.official.conftest import HERE, start_server
 from tests.unit.grpc.certificates import self_signed
 
+STORAGE_RULES = """rules_version = '2';
+service firebase.storage {
+  match /b/{bucket}/o {
+    match /open/{name} { allow read, write: if true; }
+  }
+}
+"""
 RULES = """rules_version = '2';
 service cloud.firestore {
   match /databases/{database}/documents {
@@ -53,6 +60,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
     folder = tmp_path_factory.mktemp("production")
     certificate, key = self_signed(folder)
     (folder / "firestore.rules").write_text(RULES)
+    (folder / "storage.rules").write_text(STORAGE_RULES)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     host = f"localhost:{port}"
@@ -61,6 +69,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         "HOMEFIRE_TLS_KEY": str(key),
         "HOMEFIRE_PUBLIC_URL": f"https://{host}",
         "HOMEFIRE_RULES": str(folder / "firestore.rules"),
+        "HOMEFIRE_STORAGE_RULES": str(folder / "storage.rules"),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
@@ -75,6 +84,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
             "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
             "NODE_EXTRA_CA_CERTS",
             "REQUESTS_CA_BUNDLE",
+            "SSL_CERT_FILE",
         )
     }
     yield Production(
@@ -91,6 +101,32 @@ def test_production_node_web_and_admin_sdk(production: Production, node_folder: 
 def test_production_python_client_with_a_key(production: Production) -> None:
     result = production.result_of(sys.executable, str(HERE / "production" / "python_client.py"))
     assert result == {"python": {"n": 3}}
+
+
+def test_production_storage_of_the_web_sdk_and_of_an_admin_in_node(
+    production: Production, node_folder: Path
+) -> None:
+    result = production.result_of("node", str(node_folder / "production" / "storage.mjs"))
+    assert result == {
+        "small": "from the web",
+        "large": 600_000,
+        "denied": "storage/unauthorized",
+        "admin": "from an admin",
+        "files": ["closed/y", "closed/z"],
+        "signed": "from an admin",
+        "written": 200,
+        "anonymous": 401,
+    }
+
+
+def test_production_storage_clients_in_python(production: Production) -> None:
+    result = production.result_of(sys.executable, str(HERE / "production" / "storage_client.py"))
+    assert result == {
+        "python": "from python",
+        "signed": "from python",
+        "admin": 600_000,
+        "names": ["closed/admin"],
+    }
 
 
 CUSTOM_TOKEN_AUDIENCE = (
@@ -135,4 +171,4 @@ def test_production_self_signed_tokens_are_checked(
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_production_browser(production: Production, node_folder: Path) -> None:
     result = production.result_of("node", str(node_folder / "production" / "browser.mjs"))
-    assert result == {"browser": {"n": 4}, "counted": True}
+    assert result == {"browser": {"n": 4}, "counted": True, "stored": 600_000}

@@ -454,3 +454,13 @@ async def test_readers_that_have_this_generation_are_told_so(storage: Storage) -
             headers=USER,
         )
         assert (got.status_code, got.content) == (304, b"")
+
+
+async def test_behind_a_proxy_an_upload_goes_on_at_the_public_address(storage: Storage) -> None:
+    object.__setattr__(storage.service.options, "public_url", "https://files.example.com/")
+    begun = await storage.http.post(
+        f"/v0/b/{BUCKET}/o",
+        params={"name": "x"},
+        headers={"X-Goog-Upload-Protocol": "resumable", "X-Goog-Upload-Command": "start", **USER},
+    )
+    assert begun.headers["x-goog-upload-url"].startswith("https://files.example.com/v0/b/")

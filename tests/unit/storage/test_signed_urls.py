@@ -88,6 +88,12 @@ def test_signed_headers_and_parameters_are_held_to() -> None:
             verify(refused, [KEY], now())
 
 
+def test_a_host_may_be_signed_without_its_port() -> None:
+    """So does the Node client, whatever the address."""
+    path = sign("GET", "localhost", "b", "a", access_id="x", secret=b"one", now=now(), seconds=60)
+    verify(request(f"http://localhost:8080{path}"), [SigningKey("p", secret=b"one")], now())
+
+
 def test_a_url_ends_and_does_not_begin_before_its_time() -> None:
     asked = request(signed_by_the_official_client("a"))
     for when in (now() + dt.timedelta(minutes=6), now() - dt.timedelta(hours=1)):

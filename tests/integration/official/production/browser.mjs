@@ -12,7 +12,11 @@ const result = await page.evaluate(async (host) => {
   await firestore.setDoc(reference, { n: 4 });
   await until((next, error) => firestore.onSnapshot(reference, next, error), (snapshot) => snapshot.exists());
   const count = (await firestore.getCountFromServer(firestore.collection(db, 'open'))).data().count;
-  return { browser: (await firestore.getDocFromServer(reference)).data(), counted: count > 0 };
+  const files = storage.getStorage(app.initializeApp({ projectId: 'homefire', apiKey: 'key', storageBucket: 'homefire.appspot.com' }, 'files'));
+  files.host = host;
+  await storage.uploadBytesResumable(storage.ref(files, 'open/browser'), new Uint8Array(600_000));
+  const { byteLength } = await storage.getBytes(storage.ref(files, 'open/browser'));
+  return { browser: (await firestore.getDocFromServer(reference)).data(), counted: count > 0, stored: byteLength };
 }, process.env.HOMEFIRE_HOST);
 console.log(`RESULT ${JSON.stringify(result)}`);
 await browser.close();
