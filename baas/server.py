@@ -41,7 +41,8 @@ from baas.auth.service import AuthService
 from baas.auth.service_accounts import list_keys
 from baas.data_folder import DataFolder
 from baas.db.commit_clock import database_names
-from baas.db.sqlite import SqliteDatabase, SqliteOptions
+from baas.db.sqlite import SqliteDatabase
+from baas.db.sqlite_connection import SqliteOptions
 from baas.db.unit import Database
 from baas.documents.options import DocumentOptions
 from baas.documents.queries import query_reader

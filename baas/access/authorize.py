@@ -19,10 +19,15 @@ from baas.errors import NotFound, PermissionDenied
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
 from baas.model.query import Query
+from baas.model.remembered import Remembered
 from baas.model.values import Timestamp
 
 log = logging.getLogger(__name__)
 
+PROOFS = 1_024
+"""Proofs of queries that are kept."""
+_PASSING = frozenset(("time", "lookups"))
+"""What may be different when the same caller asks the same query again under the same release."""
 DENIED = "Missing or insufficient permissions."
 
 
@@ -81,6 +86,7 @@ class Authorizer:
         self._explain = explain
         self._open_without_rules = open_without_rules
         self._projects = projects
+        self._proofs: Remembered[rules.Decision] = Remembered(PROOFS)
 
     def check_get(
         self,
@@ -127,8 +133,13 @@ class Authorizer:
         )
         if release is None:
             return None
+        known = self._proofs.get(release, query, principal)
+        if known is not None:
+            return known
         request = context.list_request(query, principal, time)
         decision = release.prove(request, _DocumentLookups(query.database, lookup, lookup))
+        if decision.allowed and release.coverage is None and not decision.uses & _PASSING:
+            self._proofs.keep(decision._replace(explanation=tuple), release, query, principal)
         return self._require(decision, principal, "list", (*query.parent, query.collection_id))
 
     def check_commit(

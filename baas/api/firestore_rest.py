@@ -6,6 +6,7 @@ Source: ``listen-and-write`` §4, §5, §7 and §8; the published ``google.api.h
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -29,12 +30,15 @@ from baas.model.query import LATEST, Consistency
 from baas.model.write import Commit, Precondition, Write, WriteKind
 from baas.wire import json_codec
 from baas.wire.checks import check_unnamed
-from baas.wire.requests import Mask
+from baas.wire.requests import Mask, RunQueryRequest
 
 API_LIMIT = 11 * 1024 * 1024
 """Bytes of one request: hosted Firestore was recorded to take this much JSON; documented are 10 MiB."""
 _PROJECTS = b"/v1/projects/"
 MAX_QUERY_STRING = 64 * 1024
+QUERIES = 256
+"""Parsed queries that are kept, each of at most ``REMEMBERED_BYTES``."""
+REMEMBERED_BYTES = 4 * 1024
 
 
 class Authenticate(Protocol):
@@ -132,6 +136,7 @@ class FirestoreRest:
     def __init__(self, store: DocumentStore, authenticate: Authenticate) -> None:
         self._store = store
         self._authenticate = authenticate
+        self._remembered = functools.lru_cache(QUERIES)(_parse_query)
         self._verbs: dict[str, Method] = {
             "batchGet": self._batch_get,
             "batchWrite": self._batch_write,
@@ -310,7 +315,7 @@ class FirestoreRest:
         return json_codec.join_elements(elements)
 
     async def _run_query(self, call: _Call) -> bytes:
-        request = json_codec.parse_run_query(call.json(), call.parent_name)
+        request = self._parse_query(call.body, call.parent_name)
         result = await self._store.run_query(
             request.query,
             call.principal,
@@ -392,6 +397,11 @@ class FirestoreRest:
         )
         return proto_pipelines.encode_json_response(messages)
 
+    def _parse_query(self, body: bytes, parent: str) -> RunQueryRequest:
+        """A query; one that comes again is the same object, of which the store knows more."""
+        parse = self._remembered if len(body) <= REMEMBERED_BYTES else _parse_query
+        return parse(body, parent)
+
     # Writes and transactions
 
     async def _commit(self, call: _Call) -> bytes:
@@ -412,6 +422,11 @@ class FirestoreRest:
         request = json_codec.parse_rollback(call.json(), call.address.database)
         await self._store.rollback(request.database, request.transaction, call.principal)
         return b"{}"
+
+
+def _parse_query(body: bytes, parent: str) -> RunQueryRequest:
+    parsed = json_codec.load_json(body) if body.strip() else {}
+    return json_codec.parse_run_query(parsed, parent)
 
 
 def _parameters(query_string: bytes) -> dict[str, list[str]]:

@@ -12,6 +12,10 @@ from collections.abc import Callable
 from baas.db.unit import Tx
 from baas.model.values import Timestamp
 
+_ADVANCE = (
+    "UPDATE databases SET last_commit = max(?, last_commit + 1) WHERE id = ? RETURNING last_commit"
+)
+
 
 def wall_clock_micros() -> int:
     """Microseconds since the epoch."""
@@ -26,12 +30,10 @@ class CommitClock:
 
     def advance(self, tx: Tx, database_key: int) -> Timestamp:
         """Take the next commit time of a database, in the unit that commits at it."""
-        row = tx.one("SELECT last_commit FROM databases WHERE id = ?", (database_key,))
-        if row is None:
+        rows = tx.all(_ADVANCE, (self._now(), database_key))
+        if not rows:
             raise LookupError(f"no database with key {database_key}")
-        commit_time = max(self._now(), row[0] + 1)
-        tx.run("UPDATE databases SET last_commit = ? WHERE id = ?", (commit_time, database_key))
-        return Timestamp(commit_time)
+        return Timestamp(rows[0][0])
 
 
 def database_names(tx: Tx, project: str) -> list[str]:

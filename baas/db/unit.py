@@ -1,9 +1,13 @@
 """The unit of work: what a function that reads or writes the database is handed.
 
 A service never holds a connection. It gives :meth:`Database.write` or :meth:`Database.read` a plain
-synchronous function of a :class:`Tx`; the database runs it where its connection lives, inside one SQL
-transaction, together with other waiting units. So a whole commit or a whole query costs one thread hop,
-and no unit can forget to commit, roll back or close.
+synchronous function of a :class:`Tx`; the database runs it inside one SQL transaction, together with other
+waiting units. So a whole commit or a whole query costs one thread hop at most, and no unit can forget to
+commit, roll back or close.
+
+A unit runs on a thread of the database, unless it is said to be *quick*: then the database may run it on
+the event loop, which spares it the hop, and it must not keep the loop from others for more than some
+milliseconds.
 """
 
 from __future__ import annotations
@@ -16,12 +20,20 @@ import sqlalchemy as sa
 T = TypeVar("T")
 
 
+class NotQuick(Exception):
+    """Raised by a unit that reads, while ``tx.quick``: it turned out to be long, and goes to a thread."""
+
+
 class Tx(Protocol):
     """One unit of work inside an SQL transaction.
 
     Statements are either SQLAlchemy Core constructs (``tx.core``), which is the normal way, or SQL text
     with ``?`` placeholders, for the paths where a measurement asked for it.
     """
+
+    @property
+    def quick(self) -> bool:
+        """Whether this runs on the event loop."""
 
     @property
     def core(self) -> sa.Connection:
@@ -62,18 +74,22 @@ class Snapshot(Protocol):
 class Database(Protocol):
     """A database that runs units of work."""
 
-    async def write(self, unit: Callable[[Tx], T]) -> T:
+    async def write(self, unit: Callable[[Tx], T], *, quick: bool = False) -> T:
         """Run a unit in the one writer; returns when what it wrote is durable.
 
-        Whatever the unit raises is raised here, and nothing that it wrote remains.
+        ``quick``: it may run on the event loop (the flush never does). Whatever the unit raises is raised
+        here, and nothing that it wrote remains.
 
         Raises:
             Unavailable: the disk is full or not writable, or the server is shutting down.
             ResourceExhausted: too many units are waiting.
         """
 
-    async def read(self, unit: Callable[[Tx], T]) -> T:
-        """Run a unit at one version of the database, which includes every write that was acknowledged."""
+    async def read(self, unit: Callable[[Tx], T], *, quick: bool = False) -> T:
+        """Run a unit at one version of the database, which includes every write that was acknowledged.
+
+        ``quick``: it may run on the event loop; it may raise :class:`NotQuick` there.
+        """
 
     def snapshot(self) -> Any:
         """``async with database.snapshot() as snapshot``: a version held over several reads."""

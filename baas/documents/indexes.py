@@ -22,7 +22,11 @@ from baas.model.document import Document
 from baas.model.field_access import MISSING, get_field
 from baas.model.key_encoding import descending, encode_path, encode_value
 from baas.model.paths import FieldPath, format_field_path, parse_field_path
+from baas.model.remembered import Remembered
 from baas.model.values import Timestamp, Value
+
+PLANS = 256
+"""Queries whose plans are kept."""
 
 
 class FieldKind(enum.Enum):
@@ -162,12 +166,22 @@ def maintain(
     is added by the building later.
     """
     for index in indexes:
+        if before is not None and after is not None and _untouched(index.definition, before, after):
+            continue
         old = entry_keys(index.definition, collection_key, before)
         new = entry_keys(index.definition, collection_key, after)
         for key in old - new:
             tx.run(DELETE_ENTRY, (index.id, key))
         for key in new - old:
             tx.run(INSERT_ENTRY, (index.id, key, row_id))
+
+
+def _untouched(definition: IndexDefinition, before: Document, after: Document) -> bool:
+    """Whether an update left the very values in place that an index holds."""
+    return all(
+        get_field(before.fields, field.path) is get_field(after.fields, field.path)
+        for field in definition.fields
+    )
 
 
 _SELECT = (
@@ -203,6 +217,8 @@ class IndexCatalogue:
     """
 
     def __init__(self) -> None:
+        self.plans: Remembered[object] = Remembered(PLANS)
+        """Plans of queries that come again, by the query and the indexes that they were made for."""
         self._for_writer: dict[int, _ByCollection] = {}
         self._for_readers: dict[int, tuple[int, _ByCollection]] = {}
 

@@ -33,7 +33,9 @@ class MergeJoin(Plan):
     exact: bool
     ordered: bool = True
 
-    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+    def run(
+        self, reader: Reader, examined: Examined, most: int | None = None
+    ) -> Iterator[Document]:
         """See :meth:`Plan.run`."""
         walks = [_Walk(reader, scan, examined) for scan in self.scans]
         target: bytes | None = b""

@@ -16,11 +16,13 @@ from baas.documents.bounds import Cut, Stretch
 from baas.documents.catalogue import CollectionEntry
 from baas.documents.indexes import FieldKind, Index, Scope, scope_key
 from baas.documents.reader import Reader
-from baas.documents.records import document_of
+from baas.documents.records import document_of, documents_of
 from baas.model.document import Document
 from baas.model.key_encoding import descending
 from baas.model.paths import DocumentName, format_field_path
 
+ALL_AT_ONCE = 100
+"""Rows that are fetched in one go, where so few are wanted."""
 CHECK_EVERY = 1_000
 """Documents after which a scan looks at the clock."""
 
@@ -39,9 +41,19 @@ class Plan(ABC):
     ordered: bool
     exact: bool
 
+    @property
+    def direct(self) -> bool:
+        """Whether it looks at hardly more rows than are taken of it."""
+        return self.ordered and self.exact
+
     @abstractmethod
-    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
-        """The candidates, as the rows are now: what changed since the version read is not undone."""
+    def run(
+        self, reader: Reader, examined: Examined, most: int | None = None
+    ) -> Iterator[Document]:
+        """The candidates, as the rows are now: what changed since the version read is not undone.
+
+        ``most``: the caller takes so many at most.
+        """
 
     def count(self, reader: Reader, most: int, examined: Examined) -> int | None:
         """How many candidates there are, at most ``most``, without fetching them; ``None``: unknown."""
@@ -60,7 +72,14 @@ class OneDocument(Plan):
     ordered: bool = True
     exact: bool = False
 
-    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+    @property
+    def direct(self) -> bool:
+        """See :meth:`Plan.direct`."""
+        return True
+
+    def run(
+        self, reader: Reader, examined: Examined, most: int | None = None
+    ) -> Iterator[Document]:
         document = reader.get_now(self.name)
         examined.documents += 1
         if document is not None:
@@ -84,7 +103,14 @@ class ByName(Plan):
     ordered: bool
     exact: bool
 
-    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+    @property
+    def direct(self) -> bool:
+        """See :meth:`Plan.direct`; the collections of a group are looked at one by one."""
+        return self.ordered and self.exact and not self.group
+
+    def run(
+        self, reader: Reader, examined: Examined, most: int | None = None
+    ) -> Iterator[Document]:
         if not self.group:
             collection = reader.collection((*self.parent, self.collection_id))
             return iter(()) if collection is None else self._scan(reader, collection, examined)
@@ -215,14 +241,31 @@ class IndexScan(Plan):
     fixed: int
     bounded: bool
 
-    def run(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+    def run(
+        self, reader: Reader, examined: Examined, most: int | None = None
+    ) -> Iterator[Document]:
         bounds = self.keys(reader)
         if bounds is None:
-            return
+            return iter(())
         low, high = bounds
         collection = None if self.collection is None else reader.collection(self.collection)
         sql = _SCANS[self.reverse, high is not None]
         params = (self.index.id, low) if high is None else (self.index.id, low, high)
+        if most is None or most > ALL_AT_ONCE or collection is None:
+            return self._streamed(reader, examined, collection, sql, params)
+        rows = reader.tx.all(f"{sql} LIMIT ?", (*params, most))
+        examined.entries += len(rows)
+        examined.documents += len(rows)
+        return iter(documents_of(reader.database, collection, rows))
+
+    def _streamed(
+        self,
+        reader: Reader,
+        examined: Examined,
+        collection: CollectionEntry | None,
+        sql: str,
+        params: tuple[Any, ...],
+    ) -> Iterator[Document]:
         for row in reader.rows(sql, params):
             examined.entries += 1
             examined.documents += 1

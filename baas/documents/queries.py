@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from baas.db.unit import NotQuick
 from baas.documents.aggregation import aggregate, counted, enough, only_counts
 from baas.documents.nearest import nearest
 from baas.documents.reader import Reader
@@ -36,11 +37,15 @@ def run(reader: Reader, canonical: Query) -> Outcome:
     """The whole documents that a query means, in its order. Its projection is left to the caller."""
     began = time.perf_counter()
     if canonical.find_nearest is not None:
+        if reader.tx.quick:
+            raise NotQuick
         scan = Scan(reader, canonical)
         candidates = list(scan.documents())
         found, skipped, matched = nearest(candidates, canonical), 0, len(candidates)
     else:
         scan = Scan(reader, canonical, wanted(canonical))
+        if reader.tx.quick and not scan.is_quick:
+            raise NotQuick
         found, skipped = run_scan(scan, canonical.offset, canonical.limit)
         matched = len(found) + skipped
     return Outcome(found, skipped, scan, time.perf_counter() - began, matched)

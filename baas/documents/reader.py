@@ -17,6 +17,7 @@ from baas.errors import DeadlineExceeded, InvalidArgument
 from baas.model.change import CommitChanges
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
+from baas.model.remembered import Remembered
 from baas.model.values import Timestamp
 
 
@@ -188,6 +189,11 @@ class Reader:
         if self.entry is None:
             return ()
         return self._indexes.ready(self.tx, self.entry.key, self._generation, collection_id)
+
+    @property
+    def plans(self) -> Remembered[object]:
+        """Plans of queries that come again; see :class:`IndexCatalogue`."""
+        return self._indexes.plans
 
     def overlay(self) -> dict[DocumentName, Document | None]:
         """What differs between the version that is read and the rows: documents as they were."""

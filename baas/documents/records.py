@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from baas.db.unit import Tx
@@ -47,16 +48,74 @@ def make_document(
     )
 
 
+class StoredDocument(Document):
+    """A document of a row with :data:`COLUMNS`, which makes of it what is asked for.
+
+    Most documents of a query's answer are written out as they rest, and nobody ever asks.
+    """
+
+    __slots__ = ("_collection", "_created", "_database", "_named", "_prefix", "_row", "_updated")
+
+    def __init__(
+        self,
+        database: DatabaseId,
+        collection: CollectionEntry,
+        row: Row,
+        prefix: str | None = None,
+    ) -> None:
+        """``prefix``: the collection's resource name and a slash, if it is at hand."""
+        self._database = database
+        self._collection = collection
+        self._row = row
+        self._prefix = prefix
+        self._encoded = row[2]
+        self._decode = decode_fields
+        self._fields = None
+        self._named: DocumentName | None = None
+        self._created: Timestamp | None = None
+        self._updated: Timestamp | None = None
+
+    @property
+    def name(self) -> DocumentName:  # type: ignore[override]
+        if self._named is None:
+            self._named = DocumentName(self._database, (*self._collection.segments, self._row[1]))
+        return self._named
+
+    @property
+    def create_time(self) -> Timestamp:  # type: ignore[override]
+        if self._created is None:
+            self._created = Timestamp(self._row[3])
+        return self._created
+
+    @property
+    def update_time(self) -> Timestamp:  # type: ignore[override]
+        if self._updated is None:
+            self._updated = Timestamp(self._row[4])
+        return self._updated
+
+    @property
+    def resource_name(self) -> str:
+        if self._prefix is None:
+            return self.name.name
+        return f"{self._prefix}{self._row[1]}"
+
+    @property
+    def micros(self) -> tuple[int, int]:
+        row = self._row
+        return row[3], row[4]
+
+
 def document_of(database: DatabaseId, collection: CollectionEntry, row: Row) -> Document:
     """The document of a row with :data:`COLUMNS`."""
-    _, document_id, fields, create_time, update_time, *_ = row
-    return Document(
-        DocumentName(database, (*collection.segments, document_id)),
-        Timestamp(create_time),
-        Timestamp(update_time),
-        encoded=fields,
-        decode=decode_fields,
-    )
+    return StoredDocument(database, collection, row)
+
+
+def documents_of(
+    database: DatabaseId, collection: CollectionEntry, rows: Iterable[Row]
+) -> list[Document]:
+    """The documents of several rows of one collection."""
+    prefix = f"{database.name}/documents/{'/'.join(collection.segments)}/"
+    return [StoredDocument(database, collection, row, prefix) for row in rows]
 
 
 def encoded_fields(document: Document) -> bytes:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from baas.documents.bounds import END, Cut, Stretch
 from baas.documents.conjunctions import conjuncts
+from baas.documents.indexes import Index
 from baas.documents.merge_join import MergeJoin
 from baas.documents.planner import choose_plan
 from baas.documents.plans import Examined, Plan
@@ -22,6 +23,23 @@ from baas.model.canonical import Conjunction
 from baas.model.document import Document
 from baas.model.matching import Predicate, compile_filter, compile_order, within_cursors
 from baas.model.query import CompositeFilter, Query
+
+Planned: TypeAlias = tuple[Sequence[Plan], Sequence[Conjunction]]
+"""A plan and the filters of each disjunct."""
+
+
+def _planned(query: Query, indexes: Sequence[Index], after: bytes | None = None) -> Planned:
+    parts = conjuncts(query)
+    if after is not None:
+        beyond = Stretch(Cut(after, after=True), END)
+        for part in parts:
+            part.cursors = beyond if part.cursors is None else part.cursors.both(beyond)
+    plans = [choose_plan(query, part, indexes) for part in parts]
+    return plans, [part.filters for part in parts]
+
+
+QUICK_RESULTS = 100
+"""A query that wants more results than these is not quick."""
 
 
 class Scan:
@@ -41,15 +59,25 @@ class Scan:
         self.query = query
         self._wanted = wanted
         self._after = after
-        parts = conjuncts(query)
-        if after is not None:
-            beyond = Stretch(Cut(after, after=True), END)
-            for part in parts:
-                part.cursors = beyond if part.cursors is None else part.cursors.both(beyond)
         indexes = reader.ready_indexes(query.collection_id)
-        self.plans: list[Plan] = [choose_plan(query, part, indexes) for part in parts]
-        self._filters = [part.filters for part in parts]
+        if after is None:
+            self.plans, self._filters = cast(
+                Planned, reader.plans.of(lambda: _planned(query, indexes), query, indexes)
+            )
+        else:
+            self.plans, self._filters = _planned(query, indexes, after)
         self.examined = Examined()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it looks at few rows, whatever the database holds."""
+        return (
+            self._wanted is not None
+            and self._wanted <= QUICK_RESULTS
+            and len(self.plans) == 1
+            and self.plans[0].direct
+            and not self._reader.is_past
+        )
 
     @property
     def joined(self) -> bool:
@@ -98,7 +126,8 @@ class Scan:
 
         Not results of the whole query: the plan has only those of its disjunct in order.
         """
-        source = plan.run(self._reader, self.examined)
+        most = self._wanted if plan.exact and plan.ordered and not self._reader.is_past else None
+        source = plan.run(self._reader, self.examined, most)
         overlay = self._reader.overlay() if self._reader.is_past else {}
         if overlay:
             source = (document for document in source if document.name not in overlay)

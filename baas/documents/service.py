@@ -57,6 +57,7 @@ from baas.model.query import (
     Query,
     TransactionOptions,
 )
+from baas.model.remembered import Remembered
 from baas.model.values import Timestamp, Value
 from baas.model.write import Commit, CommitResult, Write, WriteKind, WriteResult
 from baas.wire.requests import ExplainOptions
@@ -65,6 +66,10 @@ T = TypeVar("T")
 
 MAX_PARTITIONS = 1_000
 """Cursors that one partition query gives at most."""
+QUERIES = 256
+"""Queries whose canonical form is kept, for surfaces that hand over the same query again."""
+QUICK_DOCUMENTS = 20
+"""Calls that touch so many documents at most, each by its name, need no thread of the database."""
 
 
 class DocumentStore:
@@ -84,6 +89,7 @@ class DocumentStore:
         self._options = options or DocumentOptions()
         self._now = now
         self._catalogue = Catalogue(now())
+        self._canonical: Remembered[Query] = Remembered(QUERIES)
         index_catalogue = IndexCatalogue()
         self._transactions = Transactions(self._options, time.monotonic)
         self._reads = VersionedReads(
@@ -134,7 +140,8 @@ class DocumentStore:
             return await self._commit_nothing(commit, principal)
         if commit.transaction is None:
             return await self._database.write(
-                lambda tx: self._writer.commit(tx, commit.database, commit.writes, principal)
+                lambda tx: self._writer.commit(tx, commit.database, commit.writes, principal),
+                quick=len(commit.writes) <= QUICK_DOCUMENTS,
             )
         transaction = self._transactions.use(commit.transaction, commit.database, principal)
         return await self._commit_transaction(transaction, commit, principal)
@@ -147,11 +154,9 @@ class DocumentStore:
                 :meth:`commit`.
         """
 
-        def unit(tx: Tx) -> Document | None:
-            self._writer.commit(tx, write.name.database, (write,), principal)
-            return self._writer.stored(tx, write.name)
-
-        return await self._database.write(unit)
+        return await self._database.write(
+            lambda tx: self._writer.write(tx, write, principal), quick=True
+        )
 
     async def _commit_nothing(self, commit: Commit, principal: Principal) -> CommitResult:
         """A commit without writes. What its transaction read was of one version: there is no conflict."""
@@ -208,7 +213,8 @@ class DocumentStore:
         async def one(write: Write) -> WriteResult | ApiError:
             try:
                 result = await self._database.write(
-                    lambda tx: self._writer.commit(tx, database, (write,), principal)
+                    lambda tx: self._writer.commit(tx, database, (write,), principal),
+                    quick=True,
                 )
             except ApiError as error:
                 return error
@@ -274,7 +280,9 @@ class DocumentStore:
             for name, document in found:
                 transaction.note_document(name, document)
 
-        return await self._reads.read(database, consistency, principal, unit, note)
+        return await self._reads.read(
+            database, consistency, principal, unit, note, quick=len(names) <= QUICK_DOCUMENTS
+        )
 
     async def run_query(
         self,
@@ -290,7 +298,7 @@ class DocumentStore:
             PermissionDenied: it cannot be proven that the caller may read all it could return.
             InvalidArgument: the query breaks a rule or limit.
         """
-        canonical = canonicalize(query)
+        canonical = self._canonical.of(lambda: canonicalize(query), query)
         only_planned = explain is not None and not explain.analyze
 
         def unit(reader: Reader) -> queries.Outcome | ExplainMetrics:
@@ -299,7 +307,7 @@ class DocumentStore:
                 return queries.planned(reader, canonical)
             return queries.run(reader, canonical)
 
-        read = await self._query(canonical, consistency, principal, unit)
+        read = await self._query(canonical, consistency, principal, unit, quick=True)
         outcome = read.value
         if isinstance(outcome, ExplainMetrics):
             return QueryResult((), read.read_time, read.transaction, 0, outcome)
@@ -447,6 +455,8 @@ class DocumentStore:
         consistency: Consistency,
         principal: Principal,
         unit: Callable[[Reader], T],
+        *,
+        quick: bool = False,
     ) -> Read[T]:
         """Run a unit that runs a query, and note the query in the transaction."""
         try:
@@ -456,6 +466,7 @@ class DocumentStore:
                 principal,
                 unit,
                 lambda transaction, _: transaction.note_query(canonical),
+                quick=quick,
             )
         except DeadlineExceeded:
             self.indexes.consider(canonical, sys.maxsize, 0, joined=False)

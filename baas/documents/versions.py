@@ -73,8 +73,12 @@ class VersionedReads:
         principal: Principal,
         unit: Callable[[Reader], T],
         note: Callable[[Transaction, T], None],
+        *,
+        quick: bool = False,
     ) -> Read[T]:
         """Run a unit at the version that is asked for, and note in its transaction what it read.
+
+        ``quick``: as for :meth:`baas.db.unit.Database.read`.
 
         Raises:
             InvalidArgument: the transaction is unknown or has expired, or the time lies in the future or
@@ -102,7 +106,7 @@ class VersionedReads:
                 reader.close()
 
         try:
-            value, version = await self._database.read(run)
+            value, version = await self._database.read(run, quick=quick)
         except BaseException:
             if begun is not None and transaction is not None:
                 self._transactions.finish(transaction)  # its id is never told to anyone

@@ -163,9 +163,29 @@ class Writer:
         """
         if validate is not None:
             validate(tx)
+        return self._commit(tx, database, writes, principal, {})
+
+    def write(self, tx: Tx, write: Write, principal: Principal) -> Document | None:
+        """Make one write by itself; answers the document as it leaves it.
+
+        Raises:
+            PermissionDenied, NotFound, AlreadyExists, FailedPrecondition, InvalidArgument
+        """
+        touched: dict[DocumentName, _Touched] = {}
+        self._commit(tx, write.name.database, (write,), principal, touched)
+        return touched[write.name].after
+
+    def _commit(
+        self,
+        tx: Tx,
+        database: DatabaseId,
+        writes: Sequence[Write],
+        principal: Principal,
+        touched: dict[DocumentName, _Touched],
+    ) -> CommitResult:
+        """``touched`` is filled with the documents, as the commit leaves them."""
         entry = self._catalogue.database_for_write(tx, database)
         now = self._clock.advance(tx, entry.key)
-        touched: dict[DocumentName, _Touched] = {}
         results = self._apply(tx, entry, writes, touched, now, principal)
         self._check_access(tx, entry, principal, touched, now)
         self._store(tx, entry, touched.values(), now)
@@ -204,10 +224,6 @@ class Writer:
             return _Touched(name, key, collection, None, None, None)
         document = make_document(name, row[2], row[3], row[4])
         return _Touched(name, key, collection, row[0], document, document)
-
-    def stored(self, tx: Tx, name: DocumentName) -> Document | None:
-        """A document as it is stored now."""
-        return self._read(tx, self._catalogue.database_for_write(tx, name.database), name).before
 
     def lookup(self, tx: Tx, entry: DatabaseEntry, name: DocumentName) -> Document | None:
         """A document as it is stored now; ``None`` if it belongs to another database."""
@@ -270,8 +286,8 @@ class Writer:
         changes: list[Change] = []
         for item in touched:
             if item.changed and not (item.before is None and item.after is None):
-                after = self._store_one(tx, entry, item, now, len(changes))
-                changes.append(Change(item.name, item.before, after))
+                item.after = self._store_one(tx, entry, item, now, len(changes))
+                changes.append(Change(item.name, item.before, item.after))
         if changes:
             commit = CommitChanges(entry.id, now, tuple(changes))
             tx.on_flush(lambda: self._feed.publish(commit))

@@ -49,6 +49,16 @@ class Document:
         return self._fields
 
     @property
+    def resource_name(self) -> str:
+        """The full resource name."""
+        return self.name.name
+
+    @property
+    def micros(self) -> tuple[int, int]:
+        """Create and update time, in microseconds since the epoch."""
+        return self.create_time.micros, self.update_time.micros
+
+    @property
     def encoded(self) -> bytes | None:
         """The fields as proto3-JSON bytes (the object of the ``fields`` key), if they are at hand."""
         return self._encoded

@@ -27,7 +27,7 @@ from baas.model.watch import (
 )
 from baas.model.write import CommitResult, WriteResult
 from baas.wire.json_values import encode_base64, encode_fields, encode_fields_object, encode_value
-from baas.wire.timestamps import format_timestamp
+from baas.wire.timestamps import format_micros, format_timestamp
 
 Mask = Sequence[FieldPath]
 
@@ -38,14 +38,14 @@ def document_to_json_bytes(document: Document, mask: Mask | None = None) -> byte
         fields = encode_fields(project(document.fields, mask))
     else:
         fields = document.encoded or encode_fields(document.fields)
-    created = updated = format_timestamp(document.create_time).encode()
-    if document.update_time != document.create_time:
-        updated = format_timestamp(document.update_time).encode()
+    created, updated = document.micros
+    first = format_micros(created).encode()
+    last = first if updated == created else format_micros(updated).encode()
     return b'{"name":%b,"fields":%b,"createTime":"%b","updateTime":"%b"}' % (
-        orjson.dumps(document.name.name),
+        orjson.dumps(document.resource_name),
         fields,
-        created,
-        updated,
+        first,
+        last,
     )
 
 

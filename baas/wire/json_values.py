@@ -260,6 +260,11 @@ def decode_fields(encoded: bytes) -> Fields:
     return {name: _open(value) for name, value in loaded.items()}
 
 
+def decode_stored_value(raw: dict[str, Any]) -> Value:
+    """Open one value of what :func:`encode_fields` wrote."""
+    return _open(raw)
+
+
 def _open(raw: dict[str, Any]) -> Value:
     for kind, content in raw.items():
         if kind == "stringValue":

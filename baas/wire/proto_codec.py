@@ -49,6 +49,7 @@ from baas.wire.proto_responses import (
     encode_status,
     encode_write_response,
 )
+from baas.wire.proto_stored import document_bytes, run_query_documents
 from baas.wire.proto_values import (
     decode_array,
     decode_fields,
@@ -93,6 +94,7 @@ __all__ = [
     "decode_write",
     "decode_write_stream_request",
     "decode_writes",
+    "document_bytes",
     "encode_aggregation_response",
     "encode_batch_get_response",
     "encode_batch_write_response",
@@ -107,6 +109,7 @@ __all__ = [
     "encode_status",
     "encode_value",
     "encode_write_response",
+    "run_query_documents",
     "write_document",
     "write_fields",
     "write_timestamp",

@@ -55,7 +55,12 @@ def open_timestamp(text: str) -> Timestamp:
 
 def format_timestamp(timestamp: Timestamp) -> str:
     """RFC 3339 in UTC with 0, 3 or 6 fractional digits, as many as are needed."""
-    seconds, micros = divmod(timestamp.micros, 1_000_000)
+    return format_micros(timestamp.micros)
+
+
+def format_micros(since_epoch: int) -> str:
+    """The same of microseconds since the epoch."""
+    seconds, micros = divmod(since_epoch, 1_000_000)
     text = _format_second(seconds)
     if micros == 0:
         return text + "Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from google.protobuf.message import DecodeError
 from grpclib.const import Cardinality, Handler, Status
@@ -13,6 +13,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from baas.api.grpc.assembly import Assembly
+from baas.api.grpc.whole_answers import send_whole
 from baas.errors import ApiError, InternalError, InvalidArgument, Unimplemented
 from baas.model.limits import MAX_REQUEST_BYTES
 
@@ -29,6 +30,7 @@ class Call:
     def __init__(
         self, stream: Stream[bytes, bytes], request_class: Any, assembly: Assembly
     ) -> None:
+        """``request_class.FromString`` makes a request of its bytes, or raises ``DecodeError``."""
         self._stream = stream
         self._assembly = assembly
         self._request_class = request_class
@@ -110,8 +112,9 @@ def unary(
     async def handle(stream: Stream[bytes, bytes]) -> None:
         call = Call(stream, request_class, assembly)
         try:
-            answer = await method(await call.receive_one(), call.authorization)
-            await stream.send_message(answer.SerializeToString())
+            answer = _serialized(await method(await call.receive_one(), call.authorization))
+            if not await send_whole(stream, framed((answer,))):
+                await stream.send_message(answer)
         except ApiError as error:
             raise status_of(error) from None
 
@@ -132,12 +135,14 @@ def server_streaming(
             chunk: list[bytes] = []
             size = 0
             for answer in answers:
-                chunk.append(answer.SerializeToString())
+                chunk.append(_serialized(answer))
                 size += len(chunk[-1])
                 if size > CHUNK_BYTES:
                     await call.send_framed(framed(chunk))
                     chunk, size = [], 0
-            await call.send_framed(framed(chunk))
+            end = framed(chunk)
+            if not await send_whole(stream, end):
+                await call.send_framed(end)
         except ApiError as error:
             raise status_of(error) from None
 
@@ -156,6 +161,11 @@ def streaming(
             raise status_of(error) from None
 
     return Handler(_guarded(handle), Cardinality.STREAM_STREAM, None, None)
+
+
+def _serialized(answer: Any) -> bytes:
+    """A message, or the bytes of one."""
+    return answer if isinstance(answer, bytes) else cast(bytes, answer.SerializeToString())
 
 
 def status_of(error: ApiError) -> GRPCError:

@@ -6,6 +6,7 @@ headers.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Final
@@ -26,10 +27,13 @@ from baas.model.paths import DatabaseId, DocumentName, check_segment
 from baas.model.watch import ListenRequest, ListenResponse
 from baas.model.write import Commit, Precondition, Write, WriteKind
 from baas.wire import proto, proto_codec
-from baas.wire.requests import WriteStreamRequest
+from baas.wire.requests import Mask, RunQueryRequest, WriteStreamRequest
 
 SERVICE: Final = "google.firestore.v1.Firestore"
 _MEMO: Final = "grpc"
+QUERIES: Final = 256
+"""Decoded queries that are kept, each of at most ``REMEMBERED_BYTES``."""
+REMEMBERED_BYTES: Final = 4 * 1_024
 
 
 class FirestoreGrpc:
@@ -72,7 +76,7 @@ class FirestoreGrpc:
             "RunAggregationQuery": server_streaming(
                 self._aggregate, proto.RunAggregationQueryRequest, self._assembly
             ),
-            "RunQuery": server_streaming(self._run_query, proto.RunQueryRequest, self._assembly),
+            "RunQuery": server_streaming(self._run_query, _QueryRequests(), self._assembly),
             "Listen": streaming(self._listen, proto.ListenRequest, self._assembly),
             "Write": streaming(self._write, proto.WriteRequest, self._assembly),
         }
@@ -89,7 +93,7 @@ class FirestoreGrpc:
         read = await self._store.get(request.name, principal, consistency=request.consistency)
         if read.value is None:
             raise NotFound(f'Document "{request.name.name}" not found.')
-        return proto_codec.encode_document(read.value, request.mask)
+        return _document(read.value, request.mask)
 
     async def _create(self, message: Any, authorization: str | None) -> Any:
         request = proto_codec.decode_create_document(message)
@@ -101,14 +105,12 @@ class FirestoreGrpc:
         write = Write(
             WriteKind.UPDATE, name, request.fields, precondition=Precondition(exists=False)
         )
-        written = await self._write_one(write, principal)
-        return proto_codec.encode_document(written, request.mask)
+        return _document(await self._write_one(write, principal), request.mask)
 
     async def _update(self, message: Any, authorization: str | None) -> Any:
         request = proto_codec.decode_update_document(message)
         principal = await self._caller(authorization, request.write.name.database)
-        written = await self._write_one(request.write, principal)
-        return proto_codec.encode_document(written, request.mask)
+        return _document(await self._write_one(request.write, principal), request.mask)
 
     async def _delete(self, message: Any, authorization: str | None) -> Any:
         write = proto_codec.decode_delete_document(message)
@@ -175,8 +177,9 @@ class FirestoreGrpc:
             answers.insert(0, encode(None, None, transaction=read.transaction))
         return answers
 
-    async def _run_query(self, message: Any, authorization: str | None) -> Iterable[Any]:
-        request = proto_codec.decode_run_query(message)
+    async def _run_query(
+        self, request: RunQueryRequest, authorization: str | None
+    ) -> Iterable[Any]:
         principal = await self._caller(authorization, request.query.database)
         result = await self._store.run_query(
             request.query, principal, consistency=request.consistency, explain=request.explain
@@ -289,6 +292,28 @@ class FirestoreGrpc:
                 await call.send_framed(framed((message.SerializeToString(),)))
 
 
+class _QueryRequests:
+    """Stands where calls take a class of requests; a query that comes again is the same object, of which
+    the store knows more."""
+
+    def __init__(self) -> None:
+        self._remembered = functools.lru_cache(QUERIES)(self._decode)
+
+    def FromString(self, data: bytes) -> RunQueryRequest:  # as message classes call it
+        """Make a request of its bytes."""
+        return self._remembered(data) if len(data) <= REMEMBERED_BYTES else self._decode(data)
+
+    @staticmethod
+    def _decode(data: bytes) -> RunQueryRequest:
+        return proto_codec.decode_run_query(proto.RunQueryRequest.FromString(data))
+
+
+def _document(document: Document, mask: Mask | None) -> Any:
+    if mask is not None:
+        return proto_codec.encode_document(document, mask)
+    return proto_codec.document_bytes(document)
+
+
 def _query_answers(result: Any) -> list[Any]:
     encode: Callable[..., Any] = proto_codec.encode_run_query_response
     answers = []
@@ -296,7 +321,7 @@ def _query_answers(result: Any) -> list[Any]:
         answers.append(encode(None, None, transaction=result.transaction))
     if result.skipped or not result.documents:
         answers.append(encode(None, result.read_time, skipped_results=result.skipped))
-    answers += [encode(document, result.read_time) for document in result.documents]
+    answers += proto_codec.run_query_documents(result.documents, result.read_time)
     if result.explain is not None:
         metrics = encode_explain_metrics(result.explain)
         answers.append(encode(None, result.read_time, explain_metrics=metrics))

@@ -219,3 +219,45 @@ def test_the_json_dialect_asks_whether_a_subcollection_has_documents() -> None:
 )
 def test_release_names(release: str, service: str | None) -> None:
     assert service_of(release) == service
+
+
+def list_rule(condition: str) -> str:
+    return (
+        "rules_version = '2'; service cloud.firestore { match /databases/{database}/documents {"
+        f" match /posts/{{post}} {{ allow list: if {condition}; }} }} }}"
+    )
+
+
+POSTS = canonicalize(Query(DATABASE, (), "posts"))
+
+
+def test_a_proof_ends_with_the_release_that_it_is_of() -> None:
+    releases = Releases()
+    decider = Authorizer(releases)
+    releases.release(None, FIRESTORE, Release(rules.compile_rules(list_rule("true"))))
+    decider.check_query(ADA, POSTS, EMPTY, NOW)
+    releases.release(None, FIRESTORE, Release(rules.compile_rules(list_rule("false"))))
+    with pytest.raises(PermissionDenied):
+        decider.check_query(ADA, POSTS, EMPTY, NOW)
+
+
+def test_a_proof_for_one_caller_says_nothing_of_another() -> None:
+    decider = authorizer(list_rule("request.auth.uid == 'ada'"))
+    decider.check_query(ADA, POSTS, EMPTY, NOW)
+    with pytest.raises(PermissionDenied):
+        decider.check_query(replace(ADA, uid="bob", claims={"sub": "bob"}), POSTS, EMPTY, NOW)
+
+
+def test_a_proof_that_looked_at_the_clock_is_made_again() -> None:
+    until = NOW.micros // 1_000 + 1
+    decider = authorizer(list_rule(f"request.time.toMillis() < {until}"))
+    decider.check_query(ADA, POSTS, EMPTY, NOW)
+    with pytest.raises(PermissionDenied):
+        decider.check_query(ADA, POSTS, EMPTY, Timestamp(NOW.micros + 2_000))
+
+
+def test_a_proof_that_looked_at_a_document_is_made_again() -> None:
+    decider = authorizer(list_rule("exists(/databases/$(database)/documents/members/ada)"))
+    decider.check_query(ADA, POSTS, State(document("members/ada")), NOW)
+    with pytest.raises(PermissionDenied):
+        decider.check_query(ADA, POSTS, EMPTY, NOW)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from baas.db.sqlite import SqliteDatabase, SqliteOptions
+from baas.db.sqlite import SqliteDatabase
+from baas.db.sqlite_connection import SqliteOptions
 from baas.db.tables import documents as tables
-from baas.db.unit import Tx
+from baas.db.unit import NotQuick, Tx
 from baas.errors import NotFound, ResourceExhausted, Unavailable
 
 INSERT = (
@@ -196,3 +199,68 @@ async def test_a_unit_that_ends_its_transaction_does_not_stop_the_readers(
         with pytest.raises(Unavailable):
             await asyncio.wait_for(database.read(lambda tx: tx.all("COMMIT")), 10)
     assert await asyncio.wait_for(database.read(names), 10) == []
+
+
+async def test_a_quick_unit_that_fails_leaves_nothing_and_its_neighbours_stay(
+    database: SqliteDatabase,
+) -> None:
+    def failing(tx: Tx) -> None:
+        tx.run(INSERT, ("bad",))
+        raise NotFound("no such thing")
+
+    outcomes = await asyncio.gather(
+        database.write(failing, quick=True),
+        database.write(lambda tx: tx.run(INSERT, ("a",)), quick=True),
+        database.write(failing, quick=True),
+        database.write(lambda tx: tx.run(INSERT, ("b",)), quick=True),
+        database.write(lambda tx: tx.run(INSERT, ("c",))),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [NotFound, int, NotFound, int, int]
+    assert await database.read(names) == ["a", "b", "c"]
+
+
+async def test_a_quick_read_sees_what_was_acknowledged_before_it(database: SqliteDatabase) -> None:
+    seen = []
+    for number in range(20):
+        await asyncio.gather(
+            database.read(names, quick=True),
+            database.write(lambda tx, n=number: tx.run(INSERT, (f"p{n:02}",)), quick=True),  # type: ignore[misc]
+        )
+        seen.append(len(await database.read(names, quick=True)))
+    assert seen == list(range(1, 21))
+
+
+async def test_a_read_that_is_not_quick_after_all_is_run_again_on_a_thread(
+    database: SqliteDatabase,
+) -> None:
+    loop_thread = threading.get_ident()
+
+    def unit(tx: Tx) -> bool:
+        if tx.quick:
+            raise NotQuick
+        return threading.get_ident() == loop_thread
+
+    assert await database.read(unit, quick=True) is False
+
+
+async def test_a_unit_that_ends_its_transaction_takes_none_of_the_others_with_it(
+    database: SqliteDatabase,
+) -> None:
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(database.write(lambda tx: tx.run("ROLLBACK"), quick=True), 10)
+    await database.write(lambda tx: tx.run(INSERT, ("p",)), quick=True)
+    assert await database.read(names) == ["p"]
+
+
+async def test_quick_units_wait_on_the_thread_for_another_process_that_writes(
+    database: SqliteDatabase,
+) -> None:
+    with contextlib.closing(sqlite3.connect(database._path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(database.write(lambda tx: tx.run(INSERT, ("p",)), quick=True))
+        assert await database.read(names, quick=True) == []
+        assert not writing.done()
+        other.execute("COMMIT")
+        assert await asyncio.wait_for(writing, 10) == 1

@@ -28,7 +28,8 @@ from baas.model.watch import (
 )
 from baas.model.write import CommitResult, WriteResult
 from baas.wire import json_codec, proto, proto_codec
-from tests.unit.model.strategies import document_names, values
+from baas.wire.json_values import decode_fields, encode_fields
+from tests.unit.model.strategies import document_names, documents, values
 from tests.unit.wire import messages
 from tests.unit.wire.messages import JSON, ROOT, comparable
 
@@ -225,4 +226,31 @@ def test_partitions(cursors: list[Cursor]) -> None:
     json = json_codec.partition_query_response(cursors)
     assert as_proto(proto.PartitionQueryResponse, json) == plain(
         proto_codec.encode_partition_query_response(cursors)
+    )
+
+
+@given(documents())
+def test_a_document_at_rest_and_its_values_make_the_same_message(document: Document) -> None:
+    stored = Document(
+        document.name,
+        document.create_time,
+        document.update_time,
+        encoded=encode_fields(document.fields),
+        decode=decode_fields,
+    )
+    made = proto.Document.FromString(proto_codec.document_bytes(stored))
+    assert made == proto_codec.encode_document(document)
+
+
+def test_a_query_answer_at_rest_is_the_message_that_protobuf_makes() -> None:
+    document = Document(
+        DocumentName.parse(f"{ROOT}/posts/p"),
+        Timestamp(0),
+        Timestamp(5),
+        encoded=b"{}",
+        decode=decode_fields,
+    )
+    (made,) = proto_codec.run_query_documents([document], Timestamp(-1))
+    assert (
+        made == proto_codec.encode_run_query_response(document, Timestamp(-1)).SerializeToString()
     )
