@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from rules import tree
-from rules.builtins import FREE_FUNCTIONS, NAMESPACE_FUNCTIONS, all_method_names
+from rules.builtins import FREE_FUNCTIONS, NAMESPACE_FUNCTIONS
 from rules.errors import Issue, Severity
 from rules.regex import InvalidPattern, Pattern
 from rules.scopes import GLOBAL_VARIABLES, NAMESPACES, Block, FunctionInfo, Program, Scope
 from rules.source import Source, Span
-from rules.types import type_name
+from rules.static import (
+    bare,
+    constant_bool,
+    expected,
+    fits,
+    function_arities,
+    method_arities,
+    names_in,
+    static_type,
+)
 
 MAX_PARAMETERS = 7
 MAX_LETS = 11
@@ -93,11 +102,33 @@ class Checker:
             self._expression(let.value, info.scope, names, info)
             names = names | {let.name}
         self._expression(decl.result, info.scope, names, info)
+        self._unused_variables(decl)
+
+    def _unused_variables(self, decl: tree.Function) -> None:
+        used = names_in(decl.result).union(*(names_in(let.value) for let in decl.lets))
+        for let in decl.lets:
+            if let.name not in used:
+                self._warn(f"Unused variable: {let.name}.", let.span)
+        for name in decl.parameters:
+            if name not in used:
+                self._warn(f"Unused variable: {name}.", decl.span)
 
     def _block(self, block: Block) -> None:
         self._path(block)
+        always: dict[str, tree.Allow] = {}
         for allow in block.match.allows:
             self._allow(allow, block)
+            self._reachable(allow, always)
+
+    def _reachable(self, allow: tree.Allow, always: dict[str, tree.Allow]) -> None:
+        """`always`: the methods that the statements above allow whatever is asked."""
+        granted = _methods(allow)
+        if granted and granted <= always.keys():
+            line, _ = self.source.position(always[min(granted)].span.start)
+            message = f"Unreachable: line {line} always allows what this would."
+            self._warn(message, allow.span)
+        if allow.condition is None or constant_bool(allow.condition):
+            always.update({method: allow for method in granted if method not in always})
 
     def _path(self, block: Block) -> None:
         span = block.match.span
@@ -122,17 +153,26 @@ class Checker:
         for method, span in zip(allow.methods, allow.method_spans, strict=True):
             if method not in METHODS:
                 self._warn(f"Unknown method '{method}': it never applies.", span)
-        granted = {one for method in allow.methods for one in METHODS.get(method, ())}
+        granted = _methods(allow)
         condition = allow.condition
         if condition is not None:
             self._expression(condition, block.scope, set(), None)
-        constant = True if condition is None else _constant(condition)
-        if constant is True and granted & {"create", "update", "delete"}:
+            self._condition(condition)
+        always = condition is None or constant_bool(condition)
+        if always and granted & {"create", "update", "delete"}:
             self._warn("Anyone may write here: the condition is always true.", allow.span)
-        if condition is not None and constant is None and type(_strip(condition)) is tree.Literal:
-            self._warn("The condition is not a boolean, so it never grants.", condition.span)
         if condition is not None and "list" in granted:
             self._list_lookups(condition, block.scope)
+
+    def _condition(self, condition: tree.Expr) -> None:
+        inner = bare(condition)
+        kind = static_type(inner)
+        if kind and kind != "bool":
+            self._warn("The condition is not a boolean, so it never grants.", condition.span)
+        constant = constant_bool(inner)
+        if constant is not None and not isinstance(inner, tree.Literal):
+            word = "true" if constant else "false"
+            self._warn(f"The condition is always {word}.", condition.span)
 
     def _list_lookups(self, node: tree.Expr, scope: Scope) -> None:
         """A lookup that depends on each document can never be proven for a query."""
@@ -243,13 +283,27 @@ class Checker:
             and receiver.name not in names
             and scope.capture(receiver.name) is None
         ):
+            label = f"{receiver.name}.{node.name}"
             if (receiver.name, node.name) not in NAMESPACE_FUNCTIONS:
-                self._warn(f"Invalid function name: {receiver.name}.{node.name}.", node.span)
+                self._warn(f"Invalid function name: {label}.", node.span)
+            else:
+                self._arity(node, label, function_arities(receiver.name, node.name))
             return
-        if node.name not in all_method_names():
+        counts = method_arities().get(node.name)
+        if counts is None:
             self._warn(f"Invalid function name: {node.name}.", node.span)
+        else:
+            self._arity(node, node.name, counts)
         if node.name in _REGEX_METHODS and node.args:
             self._pattern(node.args[0])
+
+    def _arity(self, node: tree.MethodCall, label: str, counts: frozenset[int]) -> None:
+        if len(node.args) not in counts:
+            self._warn(
+                f"Invalid number of arguments for {label}: {len(node.args)}, "
+                f"expected {expected(counts)}.",
+                node.span,
+            )
 
     def _pattern(self, node: tree.Expr) -> None:
         if isinstance(node, tree.Literal) and isinstance(node.value, str):
@@ -267,21 +321,29 @@ class Checker:
             for operand in node.operands:
                 self._want_bool(operand, node.op)
         elif isinstance(node, tree.Unary):
-            kind = _static_type(node.operand)
+            kind = static_type(node.operand)
             good = ("bool",) if node.op == "!" else ("int", "float")
             if kind and kind not in good:
                 self._warn(f"Unsupported operation error. Received: {node.op}{kind}.", node.span)
-        elif isinstance(node, tree.Binary) and node.op not in ("==", "!=", "in"):
-            left, right = _static_type(node.left), _static_type(node.right)
-            if left and right and not _fits(node.op, left, right):
-                self._warn(
-                    f"Unsupported operation error. Received: {left} {node.op} {right}.", node.span
-                )
+        elif isinstance(node, tree.Binary) and node.op != "in":
+            left, right = static_type(node.left), static_type(node.right)
+            if not left or not right or fits(node.op, left, right):
+                return
+            if node.op in ("==", "!="):
+                message = f"A value of type {left} never equals one of type {right}."
+            else:
+                message = f"Unsupported operation error. Received: {left} {node.op} {right}."
+            self._warn(message, node.span)
 
     def _want_bool(self, node: tree.Expr, op: str) -> None:
-        kind = _static_type(node)
+        kind = static_type(node)
         if kind and kind != "bool":
             self._warn(f"Type error: '{op}' takes bool, not {kind}.", node.span)
+
+
+def _methods(allow: tree.Allow) -> set[str]:
+    """What a statement is about, `read` and `write` spelled out."""
+    return {one for method in allow.methods for one in METHODS.get(method, ())}
 
 
 def _reaches(path: tuple[tree.Segment, ...], root: tuple[str | None, ...]) -> bool:
@@ -293,47 +355,5 @@ def _reaches(path: tuple[tree.Segment, ...], root: tuple[str | None, ...]) -> bo
     return len(path) > len(root)
 
 
-def _strip(node: tree.Expr) -> tree.Expr:
-    while isinstance(node, tree.Paren):
-        node = node.inner
-    return node
-
-
-def _constant(node: tree.Expr) -> bool | None:
-    bare = _strip(node)
-    if isinstance(bare, tree.Literal) and isinstance(bare.value, bool):
-        return bare.value
-    return None
-
-
 def _is_resource(node: tree.Expr) -> bool:
     return isinstance(node, tree.Name) and node.name == "resource"
-
-
-def _static_type(node: tree.Expr) -> str | None:
-    bare = _strip(node)
-    match bare:
-        case tree.Literal(value=value):
-            return type_name(value)
-        case tree.ListLiteral():
-            return "list"
-        case tree.MapLiteral():
-            return "map"
-        case tree.PathLiteral():
-            return "path"
-        case tree.TypeTest() | tree.Logical():
-            return "bool"
-        case tree.Binary(op=op) if op in ("==", "!=", "<", "<=", ">", ">=", "in"):
-            return "bool"
-        case tree.Unary(op="!"):
-            return "bool"
-    return None
-
-
-def _fits(op: str, left: str, right: str) -> bool:
-    numbers = {"int", "float"}
-    if left in numbers and right in numbers:
-        return True
-    if op == "+" or op in ("<", "<=", ">", ">="):
-        return left == right and (left == "string" or (left == "bytes" and op != "+"))
-    return False

@@ -1,6 +1,6 @@
 """Methods of the types and functions of the namespaces (protocol section 2)."""
 
-from rules.builtins.methods import METHODS, all_method_names, call_method
+from rules.builtins.methods import METHODS, call_method
 from rules.builtins.namespaces import FREE_FUNCTIONS, NAMESPACE_FUNCTIONS, call_function
 from rules.builtins.operators import (
     add,
@@ -21,7 +21,6 @@ __all__ = [
     "METHODS",
     "NAMESPACE_FUNCTIONS",
     "add",
-    "all_method_names",
     "call_function",
     "call_method",
     "compare",

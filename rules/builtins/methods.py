@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 
 from rules.builtins.casts import to_string
 from rules.builtins.operators import list_contains, map_keys, string_size
@@ -242,12 +241,6 @@ def _diff(left: Value, right: Value) -> MapDiff:
     if type(right) is PartialMap:
         raise UnprovableError("The query does not pin the whole map.")
     return MapDiff(left, right)
-
-
-@lru_cache(maxsize=1)
-def all_method_names() -> frozenset[str]:
-    """Every method name of any type, for the checker."""
-    return frozenset(name for table in METHODS.values() for name in table)
 
 
 def call_method(receiver: Value, name: str, args: Sequence[Value]) -> Value:

@@ -234,7 +234,7 @@ def test_case_22_names_the_call_stack() -> None:
 
 def test_case_26_warns_of_an_unknown_function() -> None:
     issues = compile_rules(condition("get", "nosuch(1) || true")).issues
-    assert [issue.description for issue in issues] == ["Invalid function name: nosuch."]
+    assert "Invalid function name: nosuch." in [issue.description for issue in issues]
 
 
 def test_case_37_a_delete_has_a_null_after_image() -> None:

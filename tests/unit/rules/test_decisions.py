@@ -191,7 +191,40 @@ WARNINGS = [
     ("function unused() { return true; } allow get;", "Unused function: unused."),
     ("allow get: if 'a'.nosuch();", "Invalid function name: nosuch."),
     ("allow get: if 1 && true;", "Type error: '&&' takes bool, not int."),
-]
+    ("allow get: if resource.data.a.size(1) > 0;",
+     "Invalid number of arguments for size: 1, expected 0."),
+    ("allow get: if math.pow(1) > 0;",
+     "Invalid number of arguments for math.pow: 1, expected 2."),
+    ("function f(x) { return true; } allow get: if f(1);", "Unused variable: x."),
+    ("function f() { let x = 1; return true; } allow get: if f();", "Unused variable: x."),
+    ("allow get: if 'a';", "The condition is not a boolean, so it never grants."),
+    ("allow get: if 1 == 1 || d == 'a';", "The condition is always true."),
+    ("allow get: if false && d == 'a';", "The condition is always false."),
+    ("allow get: if 1 == '1';", "A value of type int never equals one of type string."),
+    ("allow read; allow get: if d == 'a';",
+     "Unreachable: line 1 always allows what this would."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "allow read; allow create: if d == 'a';",
+        "allow get: if d == 'a'; allow get;",
+        "allow get: if false;",
+        "allow get: if 1 == 1.0 && d == 'a';",
+        "allow get: if resource == null || null != resource.data.a;",
+        "function f(x) { let y = x; return y == d; } allow get: if f(1);",
+        "function string(x) { return x == d; } allow get: if !string(1);",
+        "allow get: if resource.data.get(['a', 'b'], 0) == 1 && timestamp.value(1) is timestamp;",
+    ],
+)
+def test_sound_rules_are_not_warned_of(body: str) -> None:
+    source = (
+        "rules_version='2'; service cloud.firestore { match /databases/{database}/documents { "
+        f"match /c/{{d}} {{ {body} }} }} }}"
+    )
+    assert compile_rules(source).issues == ()
 
 
 @pytest.mark.parametrize(("body", "description"), WARNINGS)
