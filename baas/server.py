@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
@@ -35,10 +36,12 @@ from baas.api.webchannel.surface import WebChannel
 from baas.api.websocket import WebSocketOptions, WebSocketSurface
 from baas.auth.authenticator import Authenticator
 from baas.auth.messages import Post, SmtpOptions, SmtpSender
-from baas.auth.options import AuthOptions, HashOptions, LimitOptions, Provider
+from baas.auth.outgoing import ThreadedOutgoing
 from baas.auth.secret_box import SecretBoxError, load_secret_box
 from baas.auth.service import AuthService
 from baas.auth.service_accounts import list_keys
+from baas.auth.sms_webhook import SmsWebhook, SmsWebhookOptions
+from baas.auth_settings import auth_options
 from baas.data_folder import DataFolder
 from baas.db.commit_clock import database_names
 from baas.db.sqlite import SqliteDatabase
@@ -305,33 +308,6 @@ def _auth(
         secrets = load_secret_box(folder.path, configured)
     except SecretBoxError as error:
         raise SettingsError(f"secret_key: {error}") from None
-    options = AuthOptions(
-        dev=settings.dev,
-        default_project=settings.project,
-        projects=None if settings.dev else settings.served_projects,
-        api_keys=settings.api_keys,
-        public_url=settings.public_url or address,
-        email_enumeration_protection=settings.email_enumeration_protection,
-        allow_sign_up=settings.allow_sign_up,
-        hashing=HashOptions(
-            time_cost=settings.password_hash_passes,
-            memory_kib=settings.password_hash_memory_kib,
-            workers=settings.password_hash_workers,
-            max_waiting=settings.password_hash_queue,
-        ),
-        limits=LimitOptions(
-            account_failures=settings.limit_account_failures,
-            address_failures=settings.limit_address_failures,
-            mails_per_hour=settings.limit_mails_per_hour,
-            sign_ups_per_hour=settings.limit_sign_ups_per_hour,
-        ),
-        test_phone_numbers=settings.test_phone_numbers,
-        providers={
-            name: Provider(name, one.client_id, one.client_secret.get_secret_value(), one.issuer)
-            for name, one in settings.providers.items()
-        },
-        trusted_proxies=settings.trusted_proxies,
-    )
     mail = None
     if settings.smtp_host:
         smtp = SmtpOptions(
@@ -346,7 +322,19 @@ def _auth(
         stack.push_async_callback(mail.close)
     elif not settings.dev:
         log.warning("no smtp_host: what needs a mail (resetting passwords, ...) is UNAVAILABLE")
-    return AuthService(database, options, secrets, mail=mail)
+    options = auth_options(settings, address)
+    return AuthService(database, options, secrets, mail=mail, sms=_sms(settings, stack))
+
+
+def _sms(settings: Settings, stack: contextlib.AsyncExitStack) -> SmsWebhook | None:
+    if settings.sms_webhook_url is None:
+        return None
+    if settings.sms_webhook_secret is None:
+        raise SettingsError("sms_webhook_secret: requests to sms_webhook_url are signed with it")
+    outgoing = ThreadedOutgoing()
+    stack.callback(outgoing.close)
+    secret = settings.sms_webhook_secret.get_secret_value()
+    return SmsWebhook(SmsWebhookOptions(settings.sms_webhook_url, secret), outgoing, time.time)
 
 
 async def _storage(

@@ -164,6 +164,15 @@ class Settings(BaseModel):
         pattern=r"^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$",
         description="From whom mails come: an address, or `Name <address>`.",
     )
+    sms_webhook_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="HTTP service that short messages are handed to, as signed JSON; none: they are refused "
+        "with UNAVAILABLE, in development mode kept in the outbox.",
+    )
+    sms_webhook_secret: SecretStr | None = Field(
+        None, min_length=16, description="What requests to it are signed with (HMAC-SHA-256)."
+    )
     password_hash_passes: int = Field(
         2,
         ge=1,

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from baas.access.authorize import Authorizer
 from baas.access.releases import Releases
-from baas.auth.options import AuthOptions
 from baas.auth.secret_box import SecretBox, SecretBoxError, load_secret_box
 from baas.auth.service import AuthService
+from baas.auth_settings import auth_options
 from baas.cli.serve import fail, settings_from
 from baas.data_folder import DataFolder, FolderError
 from baas.db import schema
@@ -75,7 +75,9 @@ def with_auth(
     settings = settings_from({"data": data}, [], config)
 
     async def run(database: SqliteDatabase) -> T:
-        service = AuthService(database, auth_options(settings), secret_box(settings))
+        service = AuthService(
+            database, auth_options(settings, server_address(settings)), secret_box(settings)
+        )
         try:
             return await work(service, settings)
         finally:
@@ -110,11 +112,6 @@ def secret_box(settings: Settings) -> SecretBox:
     """
     configured = settings.secret_key.get_secret_value() if settings.secret_key else None
     return load_secret_box(settings.data, configured)
-
-
-def auth_options(settings: Settings) -> AuthOptions:
-    """What commands need of the settings."""
-    return AuthOptions(default_project=settings.project, public_url=server_address(settings))
 
 
 def server_address(settings: Settings) -> str:

@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "baas.realtime": GROUND | {"baas.access", "rules"},
     "baas.auth": GROUND | {"baas.access"},
     "baas.storage": GROUND | {"baas.access"},
+    "baas.auth_settings": {"baas.auth", "baas.settings"},
     "rules": set(),
     "homefire": set(),
 }

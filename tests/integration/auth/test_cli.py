@@ -80,3 +80,15 @@ def test_the_sealing_key_is_rotated(data: Path) -> None:
 def test_a_role_that_there_is_not_is_refused(data: Path, tmp_path: Path) -> None:
     words = ("keys", "create", tmp_path / "k.json", "--role", "king", "--data", data)
     assert "owner, editor, viewer" in homefire(*words, code=2)
+
+
+def test_passwords_are_hashed_as_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEFIRE_PASSWORD_HASH_PASSES", "3")
+    monkeypatch.setenv("HOMEFIRE_PASSWORD_HASH_MEMORY_KIB", "1024")
+    data, file = tmp_path / "data", tmp_path / "users.json"
+    homefire("users", "create", "ada@example.com", "--data", data, stdin=f"{PASSWORD}\n")
+    homefire("users", "export", file, "--data", data)
+    (user,) = json.loads(file.read_text())["users"]
+    assert "m=1024,t=3," in user["homefirePasswordHash"]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,32 @@ def mail_server() -> Iterator[SmtpServer]:
         loop.close()
 
 
+@contextmanager
+def sms_service() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """An operator's service for short messages: its address, and the signatures and bodies that it got."""
+    got: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append((self.headers["x-homefire-signature"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/sms", got
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
 def settings(**values: object) -> list[str]:
     return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
@@ -74,6 +104,25 @@ def test_keys_choose_projects_and_mails_leave(tmp_path: Path) -> None:
             assert post(server.address, "sendOobCode", ask, params={"key": "k2"}).status_code == 200
     (mail,) = mails.mails
     assert (mail["To"], mail["From"]) == (EMAIL, "Ours <auth@ours.example>")
+
+
+def test_short_messages_leave_through_a_signed_webhook(tmp_path: Path) -> None:
+    secret = "of the two of us"
+    with sms_service() as (url, got):
+        flags = settings(sms_webhook_url=url, sms_webhook_secret=secret)
+        with serving(tmp_path / "data", *flags) as server:
+            ask = {"phoneNumber": "+15555550100"}
+            session = post(server.address, "sendVerificationCode", ask).json()["sessionInfo"]
+            ((signed, body),) = got
+            moment = signed.split(",")[0].removeprefix("t=")
+            text = f"{moment}.".encode() + body
+            digest = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+            assert signed == f"t={moment},v1={digest}"
+            code = json.loads(body)["code"]
+            new = post(
+                server.address, "signInWithPhoneNumber", {"sessionInfo": session, "code": code}
+            )
+            assert new.json()["phoneNumber"] == "+15555550100"
 
 
 def test_without_a_mail_server_production_says_so(tmp_path: Path) -> None:
