@@ -56,7 +56,18 @@ class AuthApi:
         return self._tokens(answer, "id_token", "refresh_token", "expires_in", asked_at)
 
     def tokens_of(self, answer: Mapping[str, Any]) -> Tokens:
-        """The tokens in the answer of an ``accounts`` call."""
+        """The tokens in the answer of an ``accounts`` call; raises
+        ``auth/multi-factor-auth-required``, ``auth/account-exists-with-different-credential``."""
+        if answer.get("mfaPendingCredential"):
+            raise AuthError(
+                "auth/multi-factor-auth-required",
+                "A second factor is needed, which this SDK cannot show.",
+            )
+        if answer.get("needConfirmation"):
+            raise AuthError(
+                "auth/account-exists-with-different-credential",
+                "There is an account of this address with another way of signing in.",
+            )
         return self._tokens(answer, "idToken", "refreshToken", "expiresIn", self.clock())
 
     async def _send(self, request: HttpRequest) -> dict[str, Any]:

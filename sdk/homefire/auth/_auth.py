@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from homefire._runtime import Background, Callback, invoke_logged
 from homefire._transport.net import normal_host
 from homefire.app import FirebaseApp, get_app
 from homefire.auth._api import AuthApi, Tokens
+from homefire.auth._credentials import (
+    ActionCodeSettings,
+    AdditionalUserInfo,
+    additional_info_from_wire,
+    settings_to_wire,
+)
 from homefire.auth._user import User
 from homefire.errors import AuthError
 
@@ -19,11 +25,17 @@ UserCallback: TypeAlias = Callback[User | None]
 
 @dataclass(frozen=True, slots=True)
 class UserCredential:
-    """What a sign-in gives. ``operation_type`` is ``"signIn"``."""
+    """What a sign-in gives. ``operation_type`` is ``"signIn"``, ``"link"`` or ``"reauthenticate"``."""
 
     user: User
     provider_id: str | None = None
     operation_type: str = "signIn"
+    _answer: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def additional_user_info(self) -> AdditionalUserInfo:
+        """What the server told beside the user."""
+        return additional_info_from_wire(self._answer, self.provider_id)
 
 
 class _Observer:
@@ -56,7 +68,9 @@ class Auth:
         user = self._user
         return None if user is None else await user.get_id_token(force_refresh)
 
-    async def _sign_in(self, answer: Mapping[str, Any]) -> UserCredential:
+    async def _sign_in(
+        self, answer: Mapping[str, Any], provider_id: str | None = None
+    ) -> UserCredential:
         """Make the user of a sign-in's answer the current one."""
         tokens: Tokens = self._api.tokens_of(answer)
         found = await self._api.accounts("lookup", {"idToken": tokens.id_token})
@@ -67,7 +81,7 @@ class Auth:
             )
         user = User(self, tokens, users[0])
         await self._set_user(user)
-        return UserCredential(user)
+        return UserCredential(user, provider_id, _answer=answer)
 
     async def _set_user(self, user: User | None) -> None:
         before, self._user = self._user, user
@@ -183,11 +197,11 @@ def on_id_token_changed(auth: Auth, callback: UserCallback) -> Unsubscribe:
 
 
 async def send_password_reset_email(
-    auth: Auth, email: str, *, continue_url: str | None = None
+    auth: Auth, email: str, action_code_settings: ActionCodeSettings | None = None
 ) -> None:
     """Have a mail sent with a code to set a new password."""
     body = {"requestType": "PASSWORD_RESET", "email": email}
-    await auth._api.accounts("sendOobCode", _with_url(body, continue_url))
+    await auth._api.accounts("sendOobCode", {**body, **settings_to_wire(action_code_settings)})
 
 
 async def confirm_password_reset(auth: Auth, oob_code: str, new_password: str) -> None:
@@ -206,10 +220,12 @@ async def apply_action_code(auth: Auth, oob_code: str) -> None:
     await auth._api.accounts("update", {"oobCode": oob_code})
 
 
-async def send_email_verification(user: User, *, continue_url: str | None = None) -> None:
+async def send_email_verification(
+    user: User, action_code_settings: ActionCodeSettings | None = None
+) -> None:
     """Have a mail sent with a code that shows that the address is the user's."""
     body = {"requestType": "VERIFY_EMAIL", "idToken": await user.get_id_token()}
-    await user._auth._api.accounts("sendOobCode", _with_url(body, continue_url))
+    await user._guarded("sendOobCode", {**body, **settings_to_wire(action_code_settings)})
 
 
 async def update_profile(
@@ -255,7 +271,3 @@ async def delete_user(user: User) -> None:
 async def get_id_token(user: User, force_refresh: bool = False) -> str:
     """The user's ID token, fresh."""
     return await user.get_id_token(force_refresh)
-
-
-def _with_url(body: dict[str, Any], continue_url: str | None) -> dict[str, Any]:
-    return body if continue_url is None else {**body, "continueUrl": continue_url}

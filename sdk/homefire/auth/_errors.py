@@ -84,6 +84,26 @@ _CODES: dict[str, tuple[str, str]] = {
         "auth/unauthorized-continue-uri",
         "The domain of the continue URL is not allowed by the project.",
     ),
+    "CONFIGURATION_NOT_FOUND": (
+        "auth/configuration-not-found",
+        "The server has no accounts for this project.",
+    ),
+    "INVALID_IDP_RESPONSE": (
+        "auth/invalid-credential",
+        "What the identity provider gave is malformed, expired or another app's.",
+    ),
+    "INVALID_PHONE_NUMBER": (
+        "auth/invalid-phone-number",
+        "A phone number is written as +, country code and number.",
+    ),
+    "MISSING_PHONE_NUMBER": ("auth/missing-phone-number", "A phone number is needed."),
+    "INVALID_CODE": ("auth/invalid-verification-code", "The code is wrong."),
+    "MISSING_CODE": ("auth/missing-verification-code", "The code is needed."),
+    "INVALID_SESSION_INFO": ("auth/invalid-verification-id", "No code was sent for this."),
+    "MISSING_SESSION_INFO": ("auth/missing-verification-id", "No code was sent for this."),
+    "SESSION_EXPIRED": ("auth/code-expired", "The code has expired: have another one sent."),
+    "TENANT_ID_MISMATCH": ("auth/tenant-id-mismatch", "The account is another tenant's."),
+    "UNVERIFIED_EMAIL": ("auth/unverified-email", "The email address must be verified first."),
     "FEDERATED_USER_ID_ALREADY_LINKED": (
         "auth/credential-already-in-use",
         "The credential belongs to another account.",

@@ -139,7 +139,10 @@ class User:
     async def _update(self, changes: Mapping[str, Any]) -> None:
         token = await self.get_id_token()
         body = {"idToken": token, "returnSecureToken": True, **changes}
-        answer = await self._guarded("update", body)
+        await self._renewed(await self._guarded("update", body))
+
+    async def _renewed(self, answer: Mapping[str, Any]) -> None:
+        """Take the tokens of an answer, if it has any, and the profile as it is now."""
         if answer.get("idToken") and answer.get("refreshToken"):
             self._tokens = self._auth._api.tokens_of(answer)
             await self._auth._token_refreshed(self)

@@ -57,6 +57,8 @@ from homefire.firestore._operations import (
     set_doc,
     update_doc,
 )
+from homefire.firestore._operations import get_doc as get_doc_from_server
+from homefire.firestore._operations import get_docs as get_docs_from_server
 from homefire.firestore._paths import FieldPath, document_id
 from homefire.firestore._snapshot import (
     DocumentChange,
@@ -64,6 +66,7 @@ from homefire.firestore._snapshot import (
     QueryDocumentSnapshot,
     QuerySnapshot,
     SnapshotMetadata,
+    snapshot_equal,
 )
 from homefire.firestore._transaction import Transaction, run_transaction
 from homefire.firestore._values import GeoPoint, Timestamp, VectorValue, vector
@@ -108,7 +111,9 @@ __all__ = [
     "get_aggregate_from_server",
     "get_count_from_server",
     "get_doc",
+    "get_doc_from_server",
     "get_docs",
+    "get_docs_from_server",
     "get_firestore",
     "increment",
     "limit",
@@ -122,6 +127,7 @@ __all__ = [
     "run_transaction",
     "server_timestamp",
     "set_doc",
+    "snapshot_equal",
     "snapshots",
     "start_after",
     "start_at",

@@ -157,3 +157,23 @@ class QuerySnapshot:
     def _snapshot(self, document: WatchDocument) -> QueryDocumentSnapshot:
         ref = self.query.firestore._reference(document.name)
         return QueryDocumentSnapshot(ref, document, self.metadata)
+
+
+def snapshot_equal(
+    left: DocumentSnapshot | QuerySnapshot, right: DocumentSnapshot | QuerySnapshot
+) -> bool:
+    """Whether two snapshots are of the same place or query, and tell the same."""
+    if isinstance(left, QuerySnapshot) and isinstance(right, QuerySnapshot):
+        return (
+            left.query == right.query
+            and left.metadata == right.metadata
+            and len(left) == len(right)
+            and all(map(snapshot_equal, left.docs, right.docs))
+        )
+    if isinstance(left, DocumentSnapshot) and isinstance(right, DocumentSnapshot):
+        return (
+            left.ref == right.ref
+            and left.metadata == right.metadata
+            and left._document == right._document
+        )
+    return False

@@ -47,6 +47,7 @@ from homefire.firestore import (
     run_transaction,
     server_timestamp,
     set_doc,
+    snapshot_equal,
     start_after,
     start_at,
     sum,
@@ -384,3 +385,16 @@ async def test_a_transaction_that_never_gets_through_is_raised(things: Collectio
         await run_transaction(things.firestore, late, max_attempts=2)
     assert caught.value.code in ("aborted", "failed-precondition")
     assert await data(a) == {"n": 2}
+
+
+async def test_snapshots_are_compared(db: Firestore, unique: str) -> None:
+    place = collection(db, unique)
+    await set_doc(doc(place, "a"), {"n": 1})
+    first, again = await get_doc(doc(place, "a")), await get_doc(doc(place, "a"))
+    all_first, all_again = await get_docs(place), await get_docs(place)
+    assert snapshot_equal(first, again)
+    assert snapshot_equal(all_first, all_again)
+    await set_doc(doc(place, "a"), {"n": 2})
+    assert not snapshot_equal(first, await get_doc(doc(place, "a")))
+    assert not snapshot_equal(all_first, await get_docs(place))
+    assert not snapshot_equal(first, all_first)

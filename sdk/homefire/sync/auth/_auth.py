@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from homefire._runtime_sync import Background, Callback, invoke_logged
 from homefire._transport.net import normal_host
+from homefire.auth._credentials import (
+    ActionCodeSettings,
+    AdditionalUserInfo,
+    additional_info_from_wire,
+    settings_to_wire,
+)
 from homefire.errors import AuthError
 from homefire.sync.app import FirebaseApp, get_app
 from homefire.sync.auth._api import AuthApi, Tokens
@@ -19,11 +25,17 @@ UserCallback: TypeAlias = Callback[User | None]
 
 @dataclass(frozen=True, slots=True)
 class UserCredential:
-    """What a sign-in gives. ``operation_type`` is ``"signIn"``."""
+    """What a sign-in gives. ``operation_type`` is ``"signIn"``, ``"link"`` or ``"reauthenticate"``."""
 
     user: User
     provider_id: str | None = None
     operation_type: str = "signIn"
+    _answer: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def additional_user_info(self) -> AdditionalUserInfo:
+        """What the server told beside the user."""
+        return additional_info_from_wire(self._answer, self.provider_id)
 
 
 class _Observer:
@@ -56,7 +68,9 @@ class Auth:
         user = self._user
         return None if user is None else user.get_id_token(force_refresh)
 
-    def _sign_in(self, answer: Mapping[str, Any]) -> UserCredential:
+    def _sign_in(
+        self, answer: Mapping[str, Any], provider_id: str | None = None
+    ) -> UserCredential:
         """Make the user of a sign-in's answer the current one."""
         tokens: Tokens = self._api.tokens_of(answer)
         found = self._api.accounts("lookup", {"idToken": tokens.id_token})
@@ -67,7 +81,7 @@ class Auth:
             )
         user = User(self, tokens, users[0])
         self._set_user(user)
-        return UserCredential(user)
+        return UserCredential(user, provider_id, _answer=answer)
 
     def _set_user(self, user: User | None) -> None:
         before, self._user = self._user, user
@@ -185,11 +199,13 @@ def on_id_token_changed(auth: Auth, callback: UserCallback) -> Unsubscribe:
 
 
 def send_password_reset_email(
-    auth: Auth, email: str, *, continue_url: str | None = None
+    auth: Auth, email: str, action_code_settings: ActionCodeSettings | None = None
 ) -> None:
     """Have a mail sent with a code to set a new password."""
     body = {"requestType": "PASSWORD_RESET", "email": email}
-    auth._api.accounts("sendOobCode", _with_url(body, continue_url))
+    auth._api.accounts(
+        "sendOobCode", {**body, **settings_to_wire(action_code_settings)}
+    )
 
 
 def confirm_password_reset(auth: Auth, oob_code: str, new_password: str) -> None:
@@ -210,10 +226,12 @@ def apply_action_code(auth: Auth, oob_code: str) -> None:
     auth._api.accounts("update", {"oobCode": oob_code})
 
 
-def send_email_verification(user: User, *, continue_url: str | None = None) -> None:
+def send_email_verification(
+    user: User, action_code_settings: ActionCodeSettings | None = None
+) -> None:
     """Have a mail sent with a code that shows that the address is the user's."""
     body = {"requestType": "VERIFY_EMAIL", "idToken": user.get_id_token()}
-    user._auth._api.accounts("sendOobCode", _with_url(body, continue_url))
+    user._guarded("sendOobCode", {**body, **settings_to_wire(action_code_settings)})
 
 
 def update_profile(
@@ -259,7 +277,3 @@ def delete_user(user: User) -> None:
 def get_id_token(user: User, force_refresh: bool = False) -> str:
     """The user's ID token, fresh."""
     return user.get_id_token(force_refresh)
-
-
-def _with_url(body: dict[str, Any], continue_url: str | None) -> dict[str, Any]:
-    return body if continue_url is None else {**body, "continueUrl": continue_url}

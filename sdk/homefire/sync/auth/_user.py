@@ -143,7 +143,10 @@ class User:
     def _update(self, changes: Mapping[str, Any]) -> None:
         token = self.get_id_token()
         body = {"idToken": token, "returnSecureToken": True, **changes}
-        answer = self._guarded("update", body)
+        self._renewed(self._guarded("update", body))
+
+    def _renewed(self, answer: Mapping[str, Any]) -> None:
+        """Take the tokens of an answer, if it has any, and the profile as it is now."""
         if answer.get("idToken") and answer.get("refreshToken"):
             self._tokens = self._auth._api.tokens_of(answer)
             self._auth._token_refreshed(self)
