@@ -27,6 +27,44 @@ class HeadTooLarge(Exception):
     """The head of a message is over a bound; the parser answers 400 and closes."""
 
 
+class HeldHead:
+    """A transport for one answer, whose head waits for the body's first piece, but not for long.
+
+    uvicorn writes them apart, which costs a call of the kernel and wakes the client twice. Whatever was not
+    followed by anything is sent before the event loop turns to anything else that was not yet due.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: bytes | None = None
+        self._passed = False
+
+    def write(self, data: bytes) -> None:
+        """Send, after what was held back."""
+        if self._passed:
+            self._transport.write(data)
+        elif self._held is None:
+            self._held = data
+            asyncio.get_running_loop().call_soon(self.release)
+        else:
+            held, self._held, self._passed = self._held, None, True
+            self._transport.writelines((held, data) if data else (held,))
+
+    def release(self) -> None:
+        """Send what was held back, and hold nothing any more."""
+        held, self._held, self._passed = self._held, None, True
+        if held is not None and not self._transport.is_closing():
+            self._transport.write(held)
+
+    def close(self) -> None:
+        """Close once everything is sent."""
+        self.release()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class GuardedHttpProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP/1.1 whose heads are bounded, and whose clients must move."""
 
@@ -100,6 +138,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.head_ends()
         super().on_headers_complete()
+        cycle: Any = self.cycle
+        if cycle is not None and cycle.transport is self.transport:
+            cycle.transport = HeldHead(self.transport)
 
     def _too_slow(self) -> None:
         self._head_timer = None

@@ -50,6 +50,7 @@ class StreamResponse(Response):
         headers: Mapping[str, str],
     ) -> None:
         self._chunks = chunks
+        self._length = length
         super().__init__(None, status, dict(headers))
         if length is None:
             del self.headers["content-length"]
@@ -60,9 +61,15 @@ class StreamResponse(Response):
         try:
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
+            left = self._length  # where it is known, the last piece is known to be the last
             async for chunk in self._chunks:
+                left = None if left is None else left - len(chunk)
                 async with asyncio.timeout(SEND_TIMEOUT):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    await send(
+                        {"type": "http.response.body", "body": chunk, "more_body": left != 0}
+                    )
+                if left == 0:
+                    return
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             # leaving without the last piece makes the server cut the connection: the client sees it

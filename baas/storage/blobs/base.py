@@ -16,7 +16,7 @@ from typing import Protocol
 
 from baas.errors import Unavailable
 
-READ_SIZE = 512 * 1024
+READ_SIZE = 1024 * 1024
 """Bytes of a chunk that readers are given, at most."""
 
 _NAME = re.compile(r"[0-9a-f]{32}")

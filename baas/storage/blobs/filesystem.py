@@ -71,26 +71,43 @@ class FilesystemBlobs:
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See :meth:`baas.storage.blobs.base.BlobStore.read`."""
         path = self._path(name)
-        descriptor = await self._open(path)
+        if end is not None and end <= start:
+            await self.run(path.stat)  # a missing blob is told all the same
+            return
+        descriptor, chunk = await self._begin(path, start, _wanted(start, end))
+        position = start
         try:
-            position = start
-            while end is None or position < end:
-                wanted = READ_SIZE if end is None else min(READ_SIZE, end - position)
-                # `position` and `wanted` are read on the pool's thread before they change here
-                chunk = await self.run(lambda: os.pread(descriptor, wanted, position))  # noqa: B023
-                if not chunk:
-                    break
+            while chunk:
                 position += len(chunk)
                 yield chunk
+                if descriptor is None or (wanted := _wanted(position, end)) == 0:
+                    return
+                # both are read on the pool's thread before they change here
+                chunk = await self.run(lambda: os.pread(descriptor, wanted, position))  # noqa: B023
         finally:
-            os.close(descriptor)  # closing a file that was only read does not block
+            if descriptor is not None:
+                os.close(descriptor)  # closing a file that was only read does not block
 
-    async def _open(self, path: Path) -> int:
-        opening = asyncio.ensure_future(self.run(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+    async def _begin(self, path: Path, start: int, wanted: int) -> tuple[int | None, bytes]:
+        """Open a file and read its first chunk, in one go; no descriptor is left open for the last one."""
+
+        def begin() -> tuple[int | None, bytes]:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                chunk = os.pread(descriptor, wanted, start)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if len(chunk) == wanted < READ_SIZE or not chunk:
+                os.close(descriptor)
+                return None, chunk
+            return descriptor, chunk
+
+        beginning = asyncio.ensure_future(self.run(begin))
         try:
-            return await asyncio.shield(opening)
+            return await asyncio.shield(beginning)
         except asyncio.CancelledError:  # nobody is left to close what is being opened
-            opening.add_done_callback(_close_opened)
+            beginning.add_done_callback(_close_opened)
             raise
 
     async def delete(self, name: str) -> None:
@@ -248,9 +265,16 @@ class _FileWriter:
             os.close(descriptor)
 
 
-def _close_opened(opening: asyncio.Future[int]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        os.close(opening.result())
+def _wanted(position: int, end: int | None) -> int:
+    """Bytes of the next chunk."""
+    return READ_SIZE if end is None else min(READ_SIZE, end - position)
+
+
+def _close_opened(beginning: asyncio.Future[tuple[int | None, bytes]]) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        descriptor, _ = beginning.result()
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -58,7 +58,7 @@ async def test_ranges(blobs: BlobStore, start: int, end: int | None, expected: b
 
 async def test_chunks_are_small(blobs: BlobStore) -> None:
     name = await put(blobs, bytes(3 * 1024 * 1024))
-    assert max([len(chunk) async for chunk in blobs.read(name)]) <= 512 * 1024
+    assert max([len(chunk) async for chunk in blobs.read(name)]) <= 1024 * 1024
 
 
 async def test_a_blob_is_not_there_before_it_is_finished(blobs: BlobStore) -> None:
