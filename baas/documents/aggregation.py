@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from baas.model.document import Document
 from baas.model.field_access import MISSING, get_field
-from baas.model.paths import DOCUMENT_ID, FieldPath, format_field_path
+from baas.model.paths import DOCUMENT_ID, FieldPath
 from baas.model.query import Aggregation, AggregationKind, Order, Query
 from baas.model.values import INT64_MAX, INT64_MIN, Value
 
@@ -30,7 +30,7 @@ def ordered_by_aggregated(canonical: Query, aggregations: Sequence[Aggregation])
     ordered = {order.field_path for order in canonical.order_by}
     paths = {each.field_path for each in aggregations if each.field_path is not None} - ordered
     *orders, by_name = canonical.order_by
-    added = (Order(path, by_name.direction) for path in sorted(paths, key=format_field_path))
+    added = (Order(path, by_name.direction) for path in sorted(paths))
     return replace(canonical, order_by=(*orders, *added, by_name))
 
 

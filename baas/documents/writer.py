@@ -56,6 +56,11 @@ class _Touched:
     expected: bool | None = None
     """Whether the first write says that the document exists."""
 
+    @property
+    def update_time(self) -> Timestamp | None:
+        """When the document was updated, as the commit leaves it; ``None``: there is none."""
+        return None if self.after is None else self.after.update_time
+
     def note(self, write: Write) -> None:
         """Take down what a write names, for access."""
         if write.kind is WriteKind.VERIFY:
@@ -214,7 +219,14 @@ class Writer:
             item.after = applied.after
             item.changed = item.changed or applied.changed
             results.append(applied.result)
-        return results
+        if len(touched) == len(writes):
+            return results
+        return [
+            result
+            if write.kind is WriteKind.VERIFY
+            else replace(result, update_time=touched[write.name].update_time)
+            for write, result in zip(writes, results, strict=True)
+        ]
 
     def _read(self, tx: Tx, entry: DatabaseEntry, name: DocumentName) -> _Touched:
         collection = self._catalogue.existing_for_write(tx, entry, name.collection)

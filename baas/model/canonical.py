@@ -345,9 +345,17 @@ def _array_filters(condition: Filter) -> int:
     """The most ARRAY_CONTAINS filters that any one disjunct has."""
     if isinstance(condition, FieldFilter):
         return condition.op in (Operator.ARRAY_CONTAINS, Operator.ARRAY_CONTAINS_ANY)
-    distinct = {encode_value(_filter_key(part)): part for part in condition.filters}
+    distinct = {_key_of_meaning(part): part for part in condition.filters}
     counts = map(_array_filters, distinct.values())
     return sum(counts) if condition.op == "AND" else max(counts)
+
+
+def _key_of_meaning(condition: Filter) -> bytes:
+    """Equal for filters that are the same, whatever the order of their values and how often they come."""
+    if isinstance(condition, FieldFilter) and condition.op is Operator.ARRAY_CONTAINS_ANY:
+        values = _distinct(cast("list[Value]", condition.value))
+        condition = FieldFilter(condition.field_path, condition.op, values)
+    return encode_value(_filter_key(condition))
 
 
 def _all_orders(query: Query, where: Filter | None) -> tuple[Order, ...]:
@@ -361,7 +369,7 @@ def _all_orders(query: Query, where: Filter | None) -> tuple[Order, ...]:
     }
     implied -= ordered
     implied.discard(DOCUMENT_ID)
-    added = sorted(implied, key=format_field_path)
+    added = sorted(implied)  # name by name, as the official clients and the emulator order them
     if DOCUMENT_ID in ordered:
         if added:
             raise InvalidArgument(

@@ -79,8 +79,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """``update_time`` is absent after a delete, and the old one after a verify or a write without effect.
-    After the verify of a missing document it is the commit's."""
+    """``update_time`` is that of the document as the whole commit leaves it: absent if there is none, the old
+    one after a verify or a write without effect. After the verify of a missing document it is the commit's.
+    """
 
     update_time: Timestamp | None = None
     transform_results: tuple[Value, ...] = ()

@@ -238,8 +238,7 @@ class Generator:
     def aggregation(self) -> Request:
         """Count, sum and average of what a query finds.
 
-        Not by the name: the emulator has no index with the aggregated field after it. Sums have no limit
-        and no offset: the emulator orders by the summed field first.
+        Not by the name: the emulator has no index with the aggregated field after it.
         """
         draw = self._random
         self.names = False
@@ -256,8 +255,6 @@ class Generator:
             {"alias": "v", "avg": field},
         ]
         wanted = draw.sample(aggregations, draw.randrange(1, 4))
-        if {"limit", "offset"} & query.keys():
-            wanted = aggregations[:1]
         body = {"structuredQuery": query, "aggregations": wanted}
         return Request("POST", ":runAggregationQuery", {"structuredAggregationQuery": body})
 

@@ -133,6 +133,14 @@ async def test_batch_write_makes_each_write_by_itself(store: DocumentStore) -> N
     assert not isinstance(results[1], ApiError)
 
 
+async def test_all_writes_of_a_document_tell_the_update_time_that_their_commit_leaves(
+    store: DocumentStore,
+) -> None:
+    result = await commit(store, put("c/a"), delete("c/a"), delete("c/b"), put("c/b"), put("c/c"))
+    now = result.commit_time
+    assert [each.update_time for each in result.write_results] == [None, None, now, now, now]
+
+
 async def test_batch_write_refuses_a_document_twice(store: DocumentStore) -> None:
     with pytest.raises(InvalidArgument):
         await store.batch_write(DATABASE, [put("c/a"), delete("c/a")], OWNER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,26 @@ async def test_up_to_bounds_a_count(store: DocumentStore) -> None:
     assert result.explain is not None
     assert result.explain.debug_stats["index_entries_scanned"] == "3"
     assert result.explain.debug_stats["documents_scanned"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("more", "total"),
+    [
+        ({"limit": 2}, 1 + 2),
+        ({"offset": 2}, 8 + 9),
+        ({"limit": 2, "order_by": (by("k"),)}, 2 + 8),
+        ({"limit": 2, "order_by": (by("k", Direction.DESCENDING),)}, 9 + 1),
+        ({"limit": 2, "order_by": (by("__name__"),)}, 9),  # of the query's own first two
+    ],
+)
+async def test_a_limited_sum_is_of_the_first_by_the_summed_field(
+    store: DocumentStore, more: dict[str, Any], total: int
+) -> None:
+    rows = [("a", 9, 1), ("b", 8, 0), ("c", 1, 1), ("d", 2, 0)]
+    await commit(store, *(put(f"c/{i}", {"n": n, "k": k}) for i, n, k in rows))
+    await commit(store, put("c/0", {"k": 0}))  # has not the field: it is not even counted
+    result = await store.run_aggregation(query("c", **more), [SUM], OWNER)
+    assert result.values == {"sum": total}
 
 
 async def test_aggregations_keep_to_the_limit_of_the_query(store: DocumentStore) -> None:

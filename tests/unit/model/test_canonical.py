@@ -66,6 +66,16 @@ class TestOrders:
             Order(DOCUMENT_ID, DESC),
         )
 
+    def test_implied_orders_are_compared_name_by_name_as_they_are_not_as_they_are_quoted(
+        self,
+    ) -> None:
+        fields = [("a", "b"), ("a b",), ("od`d",), ("b",), ("a",), ("Z",), ("é",)]
+        condition = all_of(*(FieldFilter(field, Op.GREATER_THAN, 1) for field in fields))
+        orders = canonicalize(replace(QUERY, where=condition)).order_by
+        assert [order.field_path for order in orders[:-1]] == [
+            *(("Z",), ("a",), ("a", "b"), ("a b",), ("b",), ("od`d",), ("é",)),
+        ]
+
     def test_an_explicit_name_ends_the_order(self) -> None:
         by_name = replace(QUERY, order_by=(Order(DOCUMENT_ID, DESC),))
         assert canonicalize(by_name).order_by == (Order(DOCUMENT_ID, DESC),)
@@ -176,6 +186,9 @@ class TestFilters:
     def test_the_same_array_filter_twice_counts_once(self) -> None:
         contains = where("a", Op.ARRAY_CONTAINS, 1)
         assert normalized(all_of(contains, contains)) == contains
+        listed = where("a", Op.ARRAY_CONTAINS_ANY, [1, 2])
+        again = where("a", Op.ARRAY_CONTAINS_ANY, [2, None, 1, 2])
+        assert normalized(all_of(listed, again)) == normalized(listed)
 
     def test_refuses_filters_nested_without_end(self) -> None:
         condition: Filter = where("a", Op.EQUAL, 1)
