@@ -30,6 +30,7 @@ from baas.model.query import LATEST, Consistency
 from baas.model.write import Commit, Precondition, Write, WriteKind
 from baas.wire import json_codec
 from baas.wire.checks import check_unnamed
+from baas.wire.json_reader import camel_case
 from baas.wire.requests import Mask, RunQueryRequest
 
 API_LIMIT = 11 * 1024 * 1024
@@ -327,7 +328,7 @@ class FirestoreRest:
             elements.append(
                 json_codec.run_query_element(None, None, transaction=result.transaction)
             )
-        if result.skipped or not result.documents:
+        if result.skipped or not (result.documents or result.explain):
             elements.append(
                 json_codec.run_query_element(None, result.read_time, skipped_results=result.skipped)
             )
@@ -431,7 +432,7 @@ def _parse_query(body: bytes, parent: str) -> RunQueryRequest:
 
 def _parameters(query_string: bytes) -> dict[str, list[str]]:
     try:
-        return parse_qs(
+        given = parse_qs(
             query_string.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
@@ -439,3 +440,4 @@ def _parameters(query_string: bytes) -> dict[str, list[str]]:
         )
     except ValueError as error:
         raise InvalidArgument(f"The query string is malformed: {error}") from None
+    return {camel_case(name): values for name, values in given.items()}

@@ -8,7 +8,6 @@ Source: ``google.firestore.v1.StructuredQuery.FindNearest``.
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
@@ -22,10 +21,7 @@ from baas.model.values import Vector
 
 
 def nearest(documents: Iterable[Document], canonical: Query) -> list[Document]:
-    """The nearest documents, nearest first, with their distance if a field is named for it.
-
-    The query's own offset and limit apply to what ``find_nearest`` gives.
-    """
+    """The nearest documents, nearest first, with their distance if a field is named for it."""
     asked = cast(FindNearest, canonical.find_nearest)
     distance_to = _MEASURES[asked.measure]
     query_vector = asked.query_vector.components
@@ -41,9 +37,7 @@ def nearest(documents: Iterable[Document], canonical: Query) -> list[Document]:
         rank = math.inf if math.isnan(distance) else sign * distance
         found.append((rank, encode_path(document.name.segments), distance, document))
     chosen = heapq.nsmallest(asked.limit, found, key=lambda entry: entry[:2])
-    results = [_with_distance(document, asked, distance) for _, _, distance, document in chosen]
-    end = None if canonical.limit is None else canonical.offset + canonical.limit
-    return list(itertools.islice(results, canonical.offset, end))
+    return [_with_distance(document, asked, distance) for _, _, distance, document in chosen]
 
 
 def distance_between(measure: DistanceMeasure, a: Sequence[float], b: Sequence[float]) -> float:

@@ -106,7 +106,7 @@ def canonicalize(query: Query) -> Query:
         if cursor is not None:
             _check_cursor(cursor, query)
     if query.find_nearest is not None:
-        _check_find_nearest(query.find_nearest)
+        _check_find_nearest(query, query.find_nearest)
     normalized = None if where is None else _normalize(where)
     if normalized is not None:
         disjuncts(normalized)
@@ -328,12 +328,22 @@ def _check_cursor(cursor: Cursor, query: Query) -> None:
             _check_name_value(value, query.database, "__name__ cursor")
 
 
-def _check_find_nearest(nearest: FindNearest) -> None:
+def _check_find_nearest(query: Query, nearest: FindNearest) -> None:
+    for what, given in (
+        ("limit", query.limit is not None),
+        ("offset", query.offset != 0),
+        ("cursor", query.start_at is not None or query.end_at is not None),
+    ):
+        if given:
+            raise InvalidArgument(f"A query {what} cannot be used with findNearest.")
     check_field_path(nearest.field_path)
     if not 1 <= nearest.limit <= MAX_NEAREST:
         raise InvalidArgument(f"findNearest.limit must be between 1 and {MAX_NEAREST}.")
     if nearest.distance_result_field is not None:
-        check_field_path(parse_field_path(nearest.distance_result_field))
+        result_field = parse_field_path(nearest.distance_result_field)
+        check_field_path(result_field)
+        if result_field == DOCUMENT_ID:
+            raise InvalidArgument("findNearest.distanceResultField must not be __name__.")
     dimensions = len(nearest.query_vector.components)
     if not 1 <= dimensions <= MAX_VECTOR_DIMENSIONS:
         raise InvalidArgument(

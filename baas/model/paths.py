@@ -27,7 +27,7 @@ _NUMERIC_ID = re.compile(r"__id(-?\d+)__")
 _PROJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _DATABASE_ID = re.compile(r"\(default\)|[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SIMPLE_FIELD = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_FIELD_SEGMENT = re.compile(r"([_a-zA-Z][_a-zA-Z0-9]*)|`((?:[^`\\]|\\[`\\])+)`")
+_FIELD_SEGMENT = re.compile(r"([_a-zA-Z][_a-zA-Z0-9]*)|`((?:[^`\\]|\\.)+)`")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -200,7 +200,7 @@ def parse_field_path(text: str) -> FieldPath:
                 "identifiers in backticks."
             )
         quoted = match[2]
-        segments.append(match[1] if quoted is None else re.sub(r"\\([`\\])", r"\1", quoted))
+        segments.append(match[1] if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
         position = match.end()
         if position == len(text):
             if 4 * len(text) > MAX_FIELD_PATH_BYTES:  # else no characters can make it too long

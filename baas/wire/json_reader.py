@@ -36,6 +36,11 @@ def load_json(body: bytes | str) -> object:
         raise InvalidArgument(f"Invalid JSON payload received. {error}") from None
 
 
+def camel_case(name: str) -> str:
+    """The JSON name of a member that the proto calls so."""
+    return _SNAKE.sub(lambda match: match[1].upper(), name)
+
+
 class JsonObject:
     """The members of one JSON object that stands for a message."""
 
@@ -56,7 +61,7 @@ class JsonObject:
     def _renamed(self, raw: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         members = {}
         for name, value in raw.items():
-            camel = _SNAKE.sub(lambda match: match[1].upper(), name)
+            camel = camel_case(name)
             if camel in known:
                 members[camel] = value
             elif self.strict:

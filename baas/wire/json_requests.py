@@ -101,8 +101,10 @@ _SERVER_VALUES: Final = {"REQUEST_TIME": True}
 def parse_document(
     raw: object, *, database: DatabaseId | None = None, strict: bool = True, where: str = ""
 ) -> ParsedDocument:
-    """A ``Document``: its times are ignored, its name may be missing."""
+    """A ``Document``: its times are checked and ignored, its name may be missing."""
     message = JsonObject(raw, _DOCUMENT, where, strict=strict)
+    for name in ("createTime", "updateTime"):
+        message.timestamp(name)
     name = message.text("name")
     return ParsedDocument(
         checked_name(name, database) if name else None, decode_fields_object(message.get("fields"))

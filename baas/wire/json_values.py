@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -44,6 +45,7 @@ _SPECIAL_DOUBLES: Final = {
     "Infinity": float("inf"),
     "-Infinity": float("-inf"),
 }
+_LONGEST_INTEGER: Final = 40
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
@@ -67,6 +69,8 @@ def decode_value(raw: object, depth: int = 0) -> Value:
                 return _decode_map_value(content, depth + 1)
             if kind == "arrayValue":
                 return _decode_array_value(content, depth + 1)
+            if kind in _PROTO_NAMES:
+                return decode_value({_PROTO_NAMES[kind]: content}, depth)
     raise _not_a_value(raw)
 
 
@@ -76,10 +80,12 @@ def decode_operand(raw: object, depth: int = 0) -> Value:
     Raises:
         InvalidArgument: as :func:`decode_value`.
     """
-    if type(raw) is dict and len(raw) == 1 and "arrayValue" in raw:
-        if depth >= MAX_VALUE_DEPTH:
-            raise too_deep()
-        return [decode_operand(each, depth + 1) for each in _elements(raw["arrayValue"])]
+    if type(raw) is dict and len(raw) == 1:
+        for kind, content in raw.items():
+            if kind in ("arrayValue", "array_value"):
+                if depth >= MAX_VALUE_DEPTH:
+                    raise too_deep()
+                return [decode_operand(each, depth + 1) for each in _elements(content)]
     return decode_value(raw, depth)
 
 
@@ -119,7 +125,7 @@ def decode_base64(raw: object) -> bytes:
 
 
 def decode_int64(raw: object) -> int:
-    """An int64, given as a string or a number (an integral one may be written as 1.0).
+    """An int64, given as a string or a number (an integral one may be written as 1.0 or 1e3).
 
     Raises:
         InvalidArgument: not an integer of 64 bits.
@@ -131,6 +137,10 @@ def decode_int64(raw: object) -> int:
         type(raw) is float and raw.is_integer()
     ):
         number = int(raw)
+    elif type(raw) is str and len(raw) <= _LONGEST_INTEGER and _DOUBLE.fullmatch(raw):
+        exact = Decimal(raw)
+        if abs(exact.adjusted()) < _LONGEST_INTEGER and exact == exact.to_integral_value():
+            number = int(exact)
     if number is None or not INT64_MIN <= number <= INT64_MAX:
         raise BadField("an integer of 64 bits is expected.")
     return number
@@ -251,6 +261,13 @@ _DECODERS: Final[dict[str, Callable[[object], Value]]] = {
 }
 
 
+_PROTO_NAMES: Final = {
+    re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", kind): kind
+    for kind in (*_DECODERS, "mapValue", "arrayValue")
+}
+"""The names of the proto itself, which proto3-JSON takes too."""
+
+
 # -- in: what is at rest -----------------------------------------------------------------------------
 
 
@@ -278,7 +295,7 @@ def _open_map(raw: dict[str, Any]) -> Value:
     if content is None:
         return {}
     fields = {name: _open(value) for name, value in content.items()}
-    return map_or_vector(fields) if "__type__" in fields else fields
+    return Vector(tuple(fields["value"])) if "__type__" in fields else fields  # type: ignore[arg-type]
 
 
 def _open_array(raw: dict[str, Any]) -> list[Value]:

@@ -72,7 +72,7 @@ def map_or_vector(fields: Fields) -> Value:
 
 
 def checked_vector(components: list[Any]) -> Vector:
-    """A vector of 1 to 2048 doubles.
+    """A vector of 1 to 2048 doubles, none of them NaN.
 
     Raises:
         InvalidArgument: of another length, or with other values.
@@ -83,6 +83,8 @@ def checked_vector(components: list[Any]) -> Vector:
         raise BadField(f"a vector may have at most {MAX_VECTOR_DIMENSIONS} dimensions.")
     if any(type(component) is not float for component in components):
         raise BadField("a vector must only contain values of type 'double'.")
+    if any(component != component for component in components):
+        raise BadField("a vector cannot contain NaN.")
     return Vector(tuple(components))
 
 

@@ -22,6 +22,14 @@ def fields_after(homefire: Server, value: dict[str, Any]) -> Any:
     ("sent", "told"),
     [
         ({"integerValue": 5}, {"integerValue": "5"}),
+        ({"integerValue": "5.0"}, {"integerValue": "5"}),
+        ({"integerValue": "92233720368547758.07e2"}, {"integerValue": "9223372036854775807"}),
+        ({"integer_value": "5"}, {"integerValue": "5"}),
+        (
+            {"map_value": {"fields": {"a": {"array_value": {"values": [{"string_value": "b"}]}}}}},
+            {"mapValue": {"fields": {"a": {"arrayValue": {"values": [{"stringValue": "b"}]}}}}},
+        ),
+        ({"geo_point_value": {}}, {"geoPointValue": {"latitude": 0.0, "longitude": 0.0}}),
         ({"integerValue": "-9223372036854775808"}, {"integerValue": "-9223372036854775808"}),
         ({"doubleValue": "1.5"}, {"doubleValue": 1.5}),
         ({"doubleValue": "NaN"}, {"doubleValue": "NaN"}),
@@ -52,6 +60,17 @@ def test_forms_of_values(homefire: Server, sent: dict[str, Any], told: dict[str,
     [
         {"integerValue": "9223372036854775808"},
         {"integerValue": 1.5},
+        {"integerValue": "1.5"},
+        {"integerValue": "1e30"},
+        {"integerValue": "1e999999999"},
+        {
+            "mapValue": {
+                "fields": {
+                    "__type__": {"stringValue": "__vector__"},
+                    "value": {"arrayValue": {"values": [{"doubleValue": "NaN"}]}},
+                }
+            }
+        },
         {"integerValue": True},
         {"doubleValue": "1e400"},
         {"bytesValue": "!"},
@@ -79,6 +98,7 @@ def test_values_that_are_none(homefire: Server, value: dict[str, Any]) -> None:
         Request("GET", "/rest/a?mask.fieldPaths="),
         Request("GET", "/rest/a?mask.fieldPaths=a..b"),
         Request("PATCH", "/rest/a?currentDocument.exists=maybe", {}),
+        Request("PATCH", "/rest/a", {"fields": {}, "createTime": "yesterday"}),
         Request("POST", "/rest?documentId=b", {"name": f"{DOCUMENTS}/rest/c"}),
         Request("POST", "/rest?documentId=a%2Fb", {}),
         Request("POST", ":commit", {"writes": [], "unknown": 1}),
@@ -129,6 +149,24 @@ def test_a_path_is_decoded_after_it_is_split(homefire: Server) -> None:
     created = homefire.ask(Request("POST", "/rest?documentId=a%3AbatchGet%20%25", {"fields": {}}))
     assert created.body["name"] == f"{DOCUMENTS}/rest/a:batchGet %"
     assert homefire.ask(Request("GET", "/rest/a%3AbatchGet%20%25")).status == 200
+
+
+def test_parameters_by_the_names_of_the_proto(homefire: Server) -> None:
+    body = {"fields": {"a": {"nullValue": None}, "b": {"nullValue": None}}}
+    created = homefire.ask(Request("POST", "/snake?document_id=x&mask.field_paths=a", body)).body
+    assert (created["name"], list(created["fields"])) == (f"{DOCUMENTS}/snake/x", ["a"])
+    assert "nextPageToken" not in homefire.ask(Request("GET", "/snake?page_size=1")).body
+
+
+def test_a_plan_alone_is_one_element_without_results(homefire: Server) -> None:
+    homefire.ask(Request("PATCH", "/planned/a", {"fields": {}}))
+    query = {"structuredQuery": {"from": [{"collectionId": "planned"}]}, "explainOptions": {}}
+    (element,) = homefire.ask(Request("POST", ":runQuery", query)).body
+    assert list(element["explainMetrics"]) == ["planSummary"]
+    query["explainOptions"] = {"analyze": True}
+    found, element = homefire.ask(Request("POST", ":runQuery", query)).body
+    assert found["document"]["name"] == f"{DOCUMENTS}/planned/a"
+    assert element["explainMetrics"]["executionStats"]["resultsReturned"] == "1"
 
 
 def test_masks_in_parameters_repeat(homefire: Server) -> None:

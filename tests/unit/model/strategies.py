@@ -113,7 +113,8 @@ def references() -> st.SearchStrategy[Reference]:
 
 def vectors() -> st.SearchStrategy[Vector]:
     """Short vectors."""
-    return st.lists(doubles(), min_size=1, max_size=4).map(
+    components = doubles().filter(lambda value: value == value)
+    return st.lists(components, min_size=1, max_size=4).map(
         lambda components: Vector(tuple(components))
     )
 

@@ -213,6 +213,9 @@ class TestDisjuncts:
         assert disjuncts(all_of(where("a", Op.EQUAL, 1), where("b", Op.IN, []))) == ()
 
 
+NEAREST = FindNearest(("v",), Vector((1.0,)), DistanceMeasure.COSINE, 1)
+
+
 class TestRest:
     @pytest.mark.parametrize(
         ("query", "message"),
@@ -242,6 +245,21 @@ class TestRest:
                     ),
                 ),
                 "Field path",
+            ),
+            (
+                replace(
+                    QUERY,
+                    find_nearest=FindNearest(
+                        ("v",), Vector((1.0,)), DistanceMeasure.COSINE, 1, "__name__"
+                    ),
+                ),
+                "must not be __name__",
+            ),
+            (replace(QUERY, find_nearest=NEAREST, limit=1), "limit cannot be used"),
+            (replace(QUERY, find_nearest=NEAREST, offset=1), "offset cannot be used"),
+            (
+                replace(QUERY, find_nearest=NEAREST, end_at=Cursor((), True)),
+                "cursor cannot be used",
             ),
         ],
     )
