@@ -22,16 +22,17 @@ class Conjunct:
     """Filters that must all hold (``filters``), with the orders of their query.
 
     ``equal`` and ``contains``: encoded values by field. ``ranges``: where each field's encoded value must
-    lie, in ascending order. ``name``: the one document that can match. ``orders``: the orders that tell
-    results apart, those on ``equal`` fields left out, ``__name__`` last. ``cursors``: where the keys of
-    these orders must lie; ``None``: nowhere. ``exact``: the filters are wholly said by ``equal``,
-    ``contains`` and ``ranges``; otherwise documents must be looked at.
+    lie, in ascending order; ``excluded``: encoded values that it must not have. ``name``: the one document
+    that can match. ``orders``: the orders that tell results apart, those on ``equal`` fields left out,
+    ``__name__`` last. ``cursors``: where the keys of these orders must lie; ``None``: nowhere. ``exact``: the
+    filters are wholly said by ``equal``, ``contains`` and ``ranges``; otherwise documents must be looked at.
     """
 
     filters: Conjunction = ()
     equal: dict[FieldPath, bytes] = field(default_factory=dict)
     contains: dict[FieldPath, bytes] = field(default_factory=dict)
     ranges: dict[FieldPath, Stretch] = field(default_factory=dict)
+    excluded: dict[FieldPath, tuple[bytes, ...]] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()
     cursors: Stretch | None = field(default_factory=Stretch)
     exact: bool = True
@@ -110,6 +111,16 @@ def _add(part: Conjunct, condition: FieldFilter) -> None:
     else:
         _add_range(part, path, _range(path, op, condition.value))
         part.exact = part.exact and op in _RANGES
+        if op not in _RANGES and path != DOCUMENT_ID:
+            known = part.excluded.get(path, ())
+            part.excluded[path] = (*known, *map(encode_value, _excluded(condition)))
+
+
+def _excluded(condition: FieldFilter) -> list[Value]:
+    if condition.op is Operator.IS_NOT_NAN:
+        return [_NAN]
+    several = condition.op is Operator.NOT_IN
+    return cast("list[Value]", condition.value) if several else [condition.value]
 
 
 def _add_equal(part: Conjunct, path: FieldPath, encoded: bytes) -> None:

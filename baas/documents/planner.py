@@ -99,6 +99,7 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
             exact_but_fixed=exact,
             fixed=fixed,
             bounded=stretch != Stretch(),
+            gaps=_gaps(rest, part),
         )
     bounds = part.ranges.get(rest[0].path) if rest else None
     if not fixed and bounds is None:
@@ -117,7 +118,18 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
         exact_but_fixed=False,
         fixed=fixed,
         bounded=bounds != Stretch(),
+        gaps=_gaps(rest, part),
     )
+
+
+def _gaps(rest: tuple[IndexField, ...], part: Conjunct) -> tuple[bytes, ...]:
+    """What the first field after the prefix must not be, as it stands in the keys, in their order."""
+    if not rest:
+        return ()
+    excluded = part.excluded.get(rest[0].path, ())
+    if rest[0].kind is FieldKind.DESCENDING:
+        excluded = tuple(map(descending, excluded))
+    return tuple(sorted(excluded))
 
 
 def _covers_scope(query: Query, definition: IndexDefinition) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from baas.documents.bounds import Cut, Stretch
+from baas.documents.bounds import END, START, Cut, Stretch
 from baas.documents.catalogue import CollectionEntry
 from baas.documents.indexes import FieldKind, Index, Scope, scope_key
 from baas.documents.reader import Reader
@@ -240,23 +240,36 @@ class IndexScan(Plan):
     exact_but_fixed: bool
     fixed: int
     bounded: bool
+    gaps: tuple[bytes, ...] = ()
+    """Encoded values, in the order of keys, that the field after the prefix must not have: they are jumped
+    over."""
 
     def run(
         self, reader: Reader, examined: Examined, most: int | None = None
     ) -> Iterator[Document]:
+        if self.gaps:
+            return self._between_gaps(reader, examined)
         bounds = self.keys(reader)
         if bounds is None:
             return iter(())
-        low, high = bounds
         collection = None if self.collection is None else reader.collection(self.collection)
-        sql = _SCANS[self.reverse, high is not None]
-        params = (self.index.id, low) if high is None else (self.index.id, low, high)
+        sql, params = self._select(bounds)
         if most is None or most > ALL_AT_ONCE or collection is None:
             return self._streamed(reader, examined, collection, sql, params)
         rows = reader.tx.all(f"{sql} LIMIT ?", (*params, most))
         examined.entries += len(rows)
         examined.documents += len(rows)
         return iter(documents_of(reader.database, collection, rows))
+
+    def _between_gaps(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+        collection = None if self.collection is None else reader.collection(self.collection)
+        for bounds in self._parts(reader):
+            yield from self._streamed(reader, examined, collection, *self._select(bounds))
+
+    def _select(self, bounds: tuple[bytes, bytes | None]) -> tuple[str, tuple[Any, ...]]:
+        low, high = bounds
+        sql = _SCANS[self.reverse, high is not None]
+        return sql, (self.index.id, low) if high is None else (self.index.id, low, high)
 
     def _streamed(
         self,
@@ -288,6 +301,19 @@ class IndexScan(Plan):
         if self.collection is not None and reader.collection(self.collection) is None:
             return None
         return self.stretch.within(self.full_prefix(reader)).keys()
+
+    def _parts(self, reader: Reader) -> Iterator[tuple[bytes, bytes | None]]:
+        """What lies between the gaps, as bounds of entry keys, in the order of the scan."""
+        if self.collection is not None and reader.collection(self.collection) is None:
+            return
+        prefix = self.full_prefix(reader)
+        lows = (START, *(Cut(gap, after=True) for gap in self.gaps))
+        highs = (*(Cut(gap, after=False) for gap in self.gaps), END)
+        parts = list(map(Stretch, lows, highs))
+        for part in reversed(parts) if self.reverse else parts:
+            keys = self.stretch.both(part).within(prefix).keys()
+            if keys is not None:
+                yield keys
 
     def full_prefix(self, reader: Reader) -> bytes:
         """The bytes with which all keys of the stretch begin: scope and fixed fields."""

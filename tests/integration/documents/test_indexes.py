@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from baas.documents.service import DocumentStore
 from baas.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound
 from baas.model.canonical import canonicalize
 from baas.model.query import Direction, Operator, Query
+from baas.model.values import Value
 from baas.wire.requests import ExplainOptions
 from tests.integration.documents.helpers import (
     DATABASE,
@@ -117,6 +119,40 @@ async def test_cursors_and_ranges_bound_the_scan(store: DocumentStore) -> None:
     )
     assert await found(store, asked) == ["0110", "0120", "0130"]
     assert await examined(store, asked) == 3
+
+
+@pytest.mark.parametrize("kind", [FieldKind.ASCENDING, FieldKind.DESCENDING])
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize(
+    ("op", "value", "kept"),
+    [
+        (Operator.NOT_EQUAL, "done", ["nan", "new", "open"]),
+        (Operator.NOT_IN, ["open", "done", "absent"], ["nan", "new"]),
+        (Operator.IS_NOT_NAN, None, ["done", "new", "open"]),
+    ],
+)
+async def test_a_scan_jumps_over_what_is_excluded(
+    store: DocumentStore,
+    op: Operator,
+    value: Value,
+    kept: list[str],
+    direction: Direction,
+    kind: FieldKind,
+) -> None:
+    values: dict[str, Value] = {"done": "done", "nan": math.nan, "new": "new", "open": "open"}
+    documents = [(f"c/{state}{i:02}", {"s": s}) for state, s in values.items() for i in range(10)]
+    await commit(
+        store, *(put(path, fields) for path, fields in documents), put("c/null", {"s": None})
+    )
+    definition = IndexDefinition("c", Scope.COLLECTION, (IndexField(("s",), kind),))
+    await store.indexes.request(DATABASE, definition, "test")
+    await store.indexes.finish()
+    asked = query("c", where("s", op, value), order_by=(by("s", direction),))
+    expected = [f"{state}{i:02}" for state in kept for i in range(10)]
+    if direction is Direction.DESCENDING:
+        expected.reverse()
+    assert await found(store, asked) == expected
+    assert await examined(store, asked) == len(expected)
 
 
 async def test_array_contains_has_an_index_of_elements(store: DocumentStore) -> None:
