@@ -31,6 +31,7 @@ ProjectOption = Annotated[
     str | None, typer.Option("--project", help="The project; the key's own unless given.")
 ]
 DEFAULT_URL = "http://127.0.0.1:8080"
+_KEY_WANTED = " Name a service account's key with --key FILE: `homefire keys create` makes one."
 
 
 class Remote:
@@ -39,6 +40,7 @@ class Remote:
     def __init__(self, url: str, key: Path | None, project: str | None) -> None:
         """Get an access token for the key; without one, be development mode's owner."""
         self._url = url.rstrip("/")
+        self._keyless = key is None
         if key is None:
             self.project = project or "homefire"
             self._token = "owner"
@@ -83,7 +85,7 @@ class Remote:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            fail(_message(error))
+            fail(_message(error) + (_KEY_WANTED if error.code == 401 and self._keyless else ""))
         except (urllib.error.URLError, OSError, ValueError) as error:
             fail(f"{self._url} does not answer: {error}")
 

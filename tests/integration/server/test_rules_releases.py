@@ -122,6 +122,9 @@ def test_a_key_deploys_to_a_production_server_at_any_address(tmp_path: Path) -> 
         done = homefire(*deploy)
         assert done.returncode == 0, done.stderr
         assert visitor.get("posts/p").status_code == 404
+        keyless = homefire(*deploy[:-2])
+        assert keyless.returncode == 1
+        assert "--key FILE" in keyless.stderr
         content = json.loads(key.read_text())
         key.write_text(json.dumps(content | {"private_key_id": "0" * 40}))
         refused = homefire(*deploy)

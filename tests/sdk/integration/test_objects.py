@@ -132,11 +132,11 @@ async def test_listing(folder: StorageReference) -> None:
     found = await list_all(folder)
     assert [item.name for item in found.items] == ["a", "b", "c"]
     assert [prefix.name for prefix in found.prefixes] == ["sub", "tub"]
-    page = await list(folder, ListOptions(max_results=2))
+    page = await list(folder, {"max_results": 2})
     assert page.next_page_token is not None
     seen = len(page.items) + len(page.prefixes)
     while page.next_page_token:
-        page = await list(folder, ListOptions(2, page.next_page_token))
+        page = await list(folder, ListOptions(max_results=2, page_token=page.next_page_token))
         seen += len(page.items) + len(page.prefixes)
     assert seen == 5
     assert await list_all(ref(folder, "none")) == await list_all(ref(folder, "none"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlencode
 
 from homefire._transport.messages import json_request
@@ -57,12 +57,11 @@ class UploadProgress:
     total_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ListOptions:
+class ListOptions(TypedDict, total=False):
     """How many results at the most (1 to 1000), and from where on."""
 
-    max_results: int | None = None
-    page_token: str | None = None
+    max_results: int | None
+    page_token: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +276,9 @@ def list_(
     reference: StorageReference, options: ListOptions | None = None
 ) -> ListResult:
     """One page of what lies directly below a place."""
-    options = options or ListOptions()
-    if options.max_results is not None and not 1 <= options.max_results <= LIST_PAGE:
+    options = options or {}
+    max_results, page_token = options.get("max_results"), options.get("page_token")
+    if max_results is not None and not 1 <= max_results <= LIST_PAGE:
         raise StorageError(
             "storage/invalid-argument", f"max_results is 1 to {LIST_PAGE}."
         )
@@ -286,10 +286,10 @@ def list_(
         "prefix": f"{reference.full_path}/" if reference.full_path else "",
         "delimiter": "/",
     }
-    if options.max_results is not None:
-        asked["maxResults"] = str(options.max_results)
-    if options.page_token is not None:
-        asked["pageToken"] = options.page_token
+    if max_results is not None:
+        asked["maxResults"] = str(max_results)
+    if page_token is not None:
+        asked["pageToken"] = page_token
     url = f"{reference._objects_url()}?{urlencode(asked)}"
     response = reference.storage._call(
         "GET", url, reference.full_path or reference.bucket
@@ -311,7 +311,7 @@ def list_all(reference: StorageReference) -> ListResult:
     items: tuple[StorageReference, ...] = ()
     token: str | None = None
     while True:
-        page = list_(reference, ListOptions(LIST_PAGE, token))
+        page = list_(reference, {"max_results": LIST_PAGE, "page_token": token})
         prefixes, items, token = (
             prefixes + page.prefixes,
             items + page.items,
