@@ -1,9 +1,9 @@
 """An answer that is complete at once: headers, messages and trailers in one write.
 
 grpclib writes to the socket three times for it, and has h2 build each frame from objects; that costs more
-than most calls themselves. Headers and trailers of a call that went well never differ, so their compressed form is
-at hand here: literals outside of the compression's table, which therefore does not notice. h2's state of the
-stream and its windows are kept as if it had sent the frames.
+than most calls themselves. Headers and trailers of a call that went well never differ, so their compressed
+form is at hand here: literals outside of the compression's table, which therefore does not notice. h2's state
+of the stream and its windows are kept as if it had sent the frames.
 """
 
 from __future__ import annotations
