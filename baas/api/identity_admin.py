@@ -284,6 +284,7 @@ def code_request(call: Call, *, return_link: bool = False) -> CodeRequest:
         continue_url=fields.text("continueUrl"),
         api_key=call.query.get("key", ""),
         language=call.client.language,
+        link_domain=fields.text("linkDomain"),
         return_link=return_link,
     )
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from baas.api.identity_admin import AdminDoor
 from baas.api.identity_call import TOOLKIT_PREFIXES, Handler, call_endpoint, while_enabled
 from baas.api.identity_render import sign_in_json
-from baas.api.identity_request import Call
+from baas.api.identity_request import Call, Fields
 from baas.auth.authenticator import Authenticator
 from baas.auth.context import SignedIn
 from baas.auth.errors import AuthError
@@ -150,6 +150,7 @@ class ProvidersApi:
             fields.text("issuer", before.issuer),
             fields.text("displayName", before.display_name),
             fields.flag("enabled", before.enabled),
+            _response_types(fields, before.response_types),
         )
         if not provider.client_id:
             raise InvalidArgument("'clientId' is missing.")
@@ -159,6 +160,13 @@ class ProvidersApi:
             raise InvalidArgument("'issuer' must be an http(s) address.")
         await self._service.federated.save_provider(call.scope, provider)
         return _provider_json(call, provider)
+
+
+def _response_types(fields: Fields, before: tuple[str, ...]) -> tuple[str, ...]:
+    if "responseType" not in fields:
+        return before
+    given = fields.child("responseType")
+    return tuple(name for name in ("idToken", "code", "token") if given.flag(name))
 
 
 def _provider_json(call: Call, provider: Provider) -> dict[str, Any]:
@@ -176,6 +184,9 @@ def _provider_json(call: Call, provider: Provider) -> dict[str, Any]:
         "issuer": provider.issuer or None,
         "displayName": provider.display_name or None,
         "enabled": provider.enabled,
+        "responseType": dict.fromkeys(provider.response_types, True)
+        if kind == "oauthIdpConfigs"
+        else None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from baas.auth import accounts, codes, mail_templates, validation
 from baas.auth.accounts import EMAIL_LINK, Account
@@ -51,6 +51,8 @@ class CodeRequest:
     continue_url: str = ""
     api_key: str = ""
     language: str = ""
+    link_domain: str = ""
+    """Where the link is to lead; only to this server."""
     return_link: bool = False
     """The caller is an administrator, who gets the link and sends it."""
 
@@ -308,6 +310,9 @@ class ActionCodes:
             config.require_email_link()
             if not request.continue_url and not self._context.options.dev:
                 raise AuthError("MISSING_CONTINUE_URI")
+        own = urlsplit(self._context.options.public_url).hostname
+        if request.link_domain not in ("", own):
+            raise AuthError("INVALID_HOSTING_LINK_DOMAIN")
         if request.continue_url:
             config.check_continue_url(request.continue_url, open_to_all=self._context.options.dev)
 

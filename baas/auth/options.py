@@ -42,6 +42,8 @@ class Provider:
     issuer: str = ""
     display_name: str = ""
     enabled: bool = True
+    response_types: tuple[str, ...] = ("idToken",)
+    """As Identity Platform's configurations name them: kept for administrators. We always ask for a code."""
 
     @property
     def trusts_email(self) -> bool:

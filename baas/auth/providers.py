@@ -79,6 +79,7 @@ def save(tx: Tx, scope: Scope, provider: Provider, box: SecretBox) -> None:
         "issuer": provider.issuer,
         "display_name": provider.display_name,
         "enabled": provider.enabled,
+        "response_types": provider.response_types,
     }
     sealed = box.seal(provider.client_secret.encode(), _PURPOSE) if provider.client_secret else None
     tx.core.execute(

@@ -144,6 +144,8 @@ def test_python_admin_auth_in_production(production: Production) -> None:
         "listed": 1,
         "forged": "InvalidIdTokenError",
         "disabled": "UserDisabledError",
+        "tenant": [True, "acme-two", True, True],
+        "apart": "UserNotFoundError",
     }
     # its credentials also ask iamcredentials.googleapis.com for bounds of trust, and do without
     assert set(GOOGLE) <= proxy.asked

@@ -83,6 +83,67 @@ test('browser: a telephone number signs in, by its code alone', async () => {
   await page.context().close();
 });
 
+test('browser: a telephone number is linked, proven again and replaced', async () => {
+  const page = await open();
+  const result = await page.evaluate(async (args) => {
+    const own = app.initializeApp({ projectId: 'homefire', apiKey: 'fake-key' }, 'phones');
+    const users = auth.initializeAuth(own, { persistence: auth.inMemoryPersistence });
+    auth.connectAuthEmulator(users, args.url, { disableWarnings: true });
+    users.settings.appVerificationDisabledForTesting = true;
+    const verifier = { type: 'recaptcha', verify: async () => 'token', _reset() {} };
+    const codeFor = async (number) => {
+      const response = await fetch(`${args.url}/emulator/v1/projects/homefire/verificationCodes`);
+      return (await response.json()).verificationCodes.filter((each) => each.phoneNumber === number).at(-1).code;
+    };
+    const [one, two] = [1, 2].map((digit) => `+1556${digit}${String(Date.now()).slice(-6)}`);
+    const { user } = await auth.createUserWithEmailAndPassword(users, `phone${Date.now()}@example.com`, 'correct horse');
+    const linking = await auth.linkWithPhoneNumber(user, one, verifier);
+    await linking.confirm(await codeFor(one));
+    const linked = user.phoneNumber === one;
+    const again = await auth.reauthenticateWithPhoneNumber(user, one, verifier);
+    const proven = (await again.confirm(await codeFor(one))).user.uid === user.uid;
+    const session = await new auth.PhoneAuthProvider(users).verifyPhoneNumber(two, verifier);
+    await auth.updatePhoneNumber(user, auth.PhoneAuthProvider.credential(session, await codeFor(two)));
+    return { linked, proven, replaced: user.phoneNumber === two };
+  }, given);
+  assert.deepEqual(result, { linked: true, proven: true, replaced: true });
+  await page.context().close();
+});
+
+test('browser: a number is enrolled as a second factor, and asked for at sign-in', async () => {
+  const page = await open();
+  const result = await page.evaluate(async (args) => {
+    const own = app.initializeApp({ projectId: 'homefire', apiKey: 'fake-key' }, 'factors');
+    const users = auth.initializeAuth(own, { persistence: auth.inMemoryPersistence });
+    auth.connectAuthEmulator(users, args.url, { disableWarnings: true });
+    users.settings.appVerificationDisabledForTesting = true;
+    const verifier = { type: 'recaptcha', verify: async () => 'token', _reset() {} };
+    const listed = async (kind) => (await (await fetch(`${args.url}/emulator/v1/projects/homefire/${kind}`)).json())[kind];
+    const address = `factor${Date.now()}@example.com`;
+    const number = `+1557${String(Date.now()).slice(-7)}`;
+    const codeFor = async () => (await listed('verificationCodes')).filter((each) => each.phoneNumber === number).at(-1).code;
+    const { user } = await auth.createUserWithEmailAndPassword(users, address, 'correct horse');
+    await auth.sendEmailVerification(user);
+    await auth.applyActionCode(users, (await listed('oobCodes')).find((each) => each.email === address).oobCode);
+    const phones = new auth.PhoneAuthProvider(users);
+    const session = await auth.multiFactor(user).getSession();
+    const enrolling = await phones.verifyPhoneNumber({ phoneNumber: number, session }, verifier);
+    const proof = auth.PhoneAuthProvider.credential(enrolling, await codeFor());
+    await auth.multiFactor(user).enroll(auth.PhoneMultiFactorGenerator.assertion(proof), 'Mine');
+    await auth.signOut(users);
+    const asked = await auth.signInWithEmailAndPassword(users, address, 'correct horse').catch((error) => error);
+    const resolver = auth.getMultiFactorResolver(users, asked);
+    const [hint] = resolver.hints;
+    const started = await phones.verifyPhoneNumber({ multiFactorHint: hint, session: resolver.session }, verifier);
+    const answer = auth.PhoneAuthProvider.credential(started, await codeFor());
+    const signedIn = await resolver.resolveSignIn(auth.PhoneMultiFactorGenerator.assertion(answer));
+    const token = await auth.getIdTokenResult(signedIn.user);
+    return { asked: asked.code, hidden: hint.phoneNumber.includes('*'), factor: token.signInSecondFactor };
+  }, given);
+  assert.deepEqual(result, { asked: 'auth/multi-factor-auth-required', hidden: true, factor: 'phone' });
+  await page.context().close();
+});
+
 test('browser: persistence is chosen, and sign-ins are vetoed', async () => {
   const page = await open();
   const result = await page.evaluate(async (args) => {

@@ -1,9 +1,10 @@
 // npm `firebase/auth` in Node.
+import { createHmac } from 'node:crypto';
 import { initializeApp } from 'firebase/app';
 import {
-  EmailAuthProvider, GoogleAuthProvider, applyActionCode, checkActionCode, confirmPasswordReset, connectAuthEmulator,
+  EmailAuthProvider, GoogleAuthProvider, TotpMultiFactorGenerator, applyActionCode, checkActionCode, confirmPasswordReset, connectAuthEmulator,
   createUserWithEmailAndPassword, deleteUser, fetchSignInMethodsForEmail, getAdditionalUserInfo, getAuth, getIdToken,
-  getIdTokenResult, isSignInWithEmailLink, linkWithCredential, onAuthStateChanged, onIdTokenChanged,
+  getIdTokenResult, getMultiFactorResolver, isSignInWithEmailLink, linkWithCredential, multiFactor, onAuthStateChanged, onIdTokenChanged,
   reauthenticateWithCredential, reload, sendEmailVerification, sendPasswordResetEmail, sendSignInLinkToEmail,
   signInAnonymously, signInWithCredential, signInWithCustomToken, signInWithEmailAndPassword, signInWithEmailLink,
   signOut, unlink, updateCurrentUser, updateEmail, updatePassword, updateProfile, validatePassword,
@@ -222,6 +223,46 @@ test('auth: the current user is carried to another instance', async () => {
 test('auth: the password policy is told', async () => {
   const status = await validatePassword(client(), '123');
   assert.equal(status.isValid, false);
+});
+
+/** What an authenticator app shows in the time step that is `ahead` of now (RFC 6238). */
+function totp(secretKey, ahead = 0) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secretKey].map((each) => alphabet.indexOf(each).toString(2).padStart(5, '0')).join('');
+  const secret = Buffer.from(bits.match(/.{8}/g).map((each) => Number.parseInt(each, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
+  const digest = createHmac('sha1', secret).update(step).digest();
+  const number = digest.readUInt32BE(digest.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
+
+test('auth: an authenticator app is enrolled, asked for at sign-in, and given up', async () => {
+  const auth = client();
+  const address = email();
+  const { user } = await createUserWithEmailAndPassword(auth, address, PASSWORD);
+  await sendEmailVerification(user);
+  await applyActionCode(auth, (await codeFor(address, 'VERIFY_EMAIL')).oobCode);
+  const secret = await TotpMultiFactorGenerator.generateSecret(await multiFactor(user).getSession());
+  assert.match(secret.generateQrCodeUrl(address, 'Homefire'), /^otpauth:\/\/totp\//);
+  const wrong = TotpMultiFactorGenerator.assertionForEnrollment(secret, '000000');
+  assert.equal(await codeOf(multiFactor(user).enroll(wrong, 'App')), 'auth/invalid-verification-code');
+  const proof = TotpMultiFactorGenerator.assertionForEnrollment(secret, totp(secret.secretKey));
+  await multiFactor(user).enroll(proof, 'App');
+  assert.equal(multiFactor(user).enrolledFactors[0].displayName, 'App');
+  await signOut(auth);
+
+  const asked = await signInWithEmailAndPassword(auth, address, PASSWORD).catch((error) => error);
+  assert.equal(asked.code, 'auth/multi-factor-auth-required');
+  const resolver = getMultiFactorResolver(auth, asked);
+  const [hint] = resolver.hints;
+  assert.equal(hint.factorId, TotpMultiFactorGenerator.FACTOR_ID);
+  const answer = TotpMultiFactorGenerator.assertionForSignIn(hint.uid, totp(secret.secretKey, 1));
+  const signedIn = await resolver.resolveSignIn(answer);
+  assert.equal((await getIdTokenResult(signedIn.user)).signInSecondFactor, 'totp');
+  await multiFactor(signedIn.user).unenroll(hint.uid);
+  assert.deepEqual(multiFactor(signedIn.user).enrolledFactors, []);
+  await signInWithEmailAndPassword(auth, address, PASSWORD);
 });
 
 await run();

@@ -10,7 +10,7 @@ import os
 
 import firebase_admin
 import requests
-from firebase_admin import auth, credentials
+from firebase_admin import auth, credentials, tenant_mgt
 
 firebase_admin.initialize_app(credentials.Certificate(os.environ["HOMEFIRE_KEY"]))
 server = f"https://{os.environ['HOMEFIRE_HOST']}"
@@ -41,4 +41,29 @@ try:
 except auth.UserDisabledError as error:
     result["disabled"] = type(error).__name__
 auth.delete_user(user.uid)
+
+# The management of tenants asks for real credentials, so that it is judged here.
+tenant = tenant_mgt.create_tenant("acme", allow_password_sign_up=True)
+inside = tenant_mgt.auth_for_tenant(tenant.tenant_id)
+other = inside.create_user(email="ada@example.com", password="correct horse")
+token = inside.create_custom_token(other.uid).decode()
+answer = requests.post(
+    f"{server}/v1/accounts:signInWithCustomToken?key=any",
+    json={"token": token, "tenantId": tenant.tenant_id},
+    timeout=30,
+)
+claims = inside.verify_id_token(answer.json()["idToken"], check_revoked=True)
+changed = tenant_mgt.update_tenant(tenant.tenant_id, display_name="acme-two")
+listed = [each.tenant_id for each in tenant_mgt.list_tenants().iterate_all()]
+result["tenant"] = [
+    claims["firebase"]["tenant"] == other.tenant_id == tenant.tenant_id,
+    changed.display_name,
+    changed.allow_password_sign_up,
+    listed == [tenant.tenant_id],
+]
+try:
+    auth.get_user(other.uid)
+except auth.UserNotFoundError as error:
+    result["apart"] = type(error).__name__
+tenant_mgt.delete_tenant(tenant.tenant_id)
 print(f"RESULT {json.dumps(result)}")
