@@ -1,7 +1,7 @@
 """From the model to the rules engine's own words: values, documents, callers, queries.
 
-Documents are handed over lazily: a field is converted when a rule asks for it, and a document whose
-fields no rule asks for is never even decoded. Source: ``rules`` §2 "Stored value -> rules type" and §3.
+Documents are handed over lazily: a field is opened and converted when a rule asks for it, and a document
+whose fields no rule asks for is never even parsed. Source: ``rules`` §2 "Stored value -> rules type" and §3.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from baas.access.principal import Principal
 from baas.model.document import Document
 from baas.model.query import CompositeFilter, Direction, Filter, Query
 from baas.model.values import GeoPoint, Reference, Timestamp, Vector
+from baas.wire.json_values import decode_stored_value, stored_values
 
 _PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 
@@ -49,10 +50,19 @@ def reference_path(reference: Reference) -> Any:
 
 
 def resource_of(document: Document | None) -> rules.Resource | None:
-    """A document as ``resource``, decoded when a rule first looks into it."""
+    """A document as ``resource``, opened field by field as rules look into it."""
     if document is None:
         return None
-    return rules.Resource(rules.LazyMap(lambda: document.fields, to_rules), document.name.segments)
+    encoded = document.encoded
+    if encoded is None or document.is_decoded:
+        data = rules.LazyMap(lambda: document.fields, to_rules)
+    else:
+        data = rules.LazyMap(lambda: stored_values(encoded), _open_stored)
+    return rules.Resource(data, document.name.segments)
+
+
+def _open_stored(raw: Any) -> Any:
+    return to_rules(decode_stored_value(raw))
 
 
 def auth_of(principal: Principal) -> rules.Auth | None:

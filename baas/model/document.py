@@ -49,6 +49,11 @@ class Document:
         return self._fields
 
     @property
+    def is_decoded(self) -> bool:
+        """Whether somebody asked for the fields already."""
+        return self._fields is not None
+
+    @property
     def resource_name(self) -> str:
         """The full resource name."""
         return self.name.name

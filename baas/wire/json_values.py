@@ -273,8 +273,13 @@ _PROTO_NAMES: Final = {
 
 def decode_fields(encoded: bytes) -> Fields:
     """Open the bytes made by :func:`encode_fields`."""
+    return {name: _open(value) for name, value in stored_values(encoded).items()}
+
+
+def stored_values(encoded: bytes) -> dict[str, dict[str, Any]]:
+    """The fields of what :func:`encode_fields` wrote, each for :func:`decode_stored_value` to open."""
     loaded: dict[str, dict[str, Any]] = orjson.loads(encoded)
-    return {name: _open(value) for name, value in loaded.items()}
+    return loaded
 
 
 def decode_stored_value(raw: dict[str, Any]) -> Value:

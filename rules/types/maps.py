@@ -17,7 +17,7 @@ class LazyMap(Mapping[str, Any]):
     that is not a string, bool, int, float, bytes or null already.
     """
 
-    __slots__ = ("_convert", "_fields", "_open")
+    __slots__ = ("_convert", "_converted", "_fields", "_open")
 
     def __init__(
         self, open: Callable[[], Mapping[str, Any]], convert: Callable[[Any], Any]
@@ -25,6 +25,7 @@ class LazyMap(Mapping[str, Any]):
         self._open = open
         self._convert = convert
         self._fields: Mapping[str, Any] | None = None
+        self._converted: dict[str, Any] = {}
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -39,7 +40,12 @@ class LazyMap(Mapping[str, Any]):
         if fields is None:
             fields = self.fields
         value = fields[key]
-        return value if type(value) in _PLAIN else self._convert(value)
+        if type(value) in _PLAIN:
+            return value
+        converted = self._converted
+        if key not in converted:
+            converted[key] = self._convert(value)
+        return converted[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.fields)

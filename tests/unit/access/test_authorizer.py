@@ -16,7 +16,8 @@ from baas.model.canonical import canonicalize
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName, FieldPath
 from baas.model.query import FieldFilter, Operator, Order, Query
-from baas.model.values import Fields, Timestamp
+from baas.model.values import Fields, GeoPoint, Reference, Timestamp
+from baas.wire.json_values import encode_fields
 
 DATABASE = DatabaseId("p")
 NOW = Timestamp(1_800_000_000_000_000)
@@ -64,6 +65,15 @@ class State:
 
 
 EMPTY = State()
+
+
+def stored(path: str, **fields: Any) -> Document:
+    """A document as it rests, which must not be decoded whole."""
+
+    def decode(_: bytes) -> Fields:
+        raise AssertionError("the whole document was decoded")
+
+    return Document(name(path), NOW, NOW, encoded=encode_fields(fields), decode=decode)
 
 
 def get(decider: Authorizer, principal: Principal, found: Document | None) -> None:
@@ -261,3 +271,27 @@ def test_a_proof_that_looked_at_a_document_is_made_again() -> None:
     decider.check_query(ADA, POSTS, State(document("members/ada")), NOW)
     with pytest.raises(PermissionDenied):
         decider.check_query(ADA, POSTS, EMPTY, NOW)
+
+
+def test_rules_open_only_the_fields_that_they_ask_for() -> None:
+    text = {"body": "x" * 1000, "tags": ["a"]}
+    get(authorizer(), ADA, stored("posts/1", author="ada", **text))
+    with pytest.raises(PermissionDenied):
+        get(authorizer(), ADA, stored("posts/1", author="eve", **text))
+
+
+@pytest.mark.parametrize(
+    ("value", "condition"),
+    [
+        ({"a": {"b": [1]}}, "resource.data.v.a.b[0] == 1 && resource.data.v.keys() == ['a']"),
+        ([NOW, None], "resource.data.v[0] == request.time && resource.data.v[1] == null"),
+        (GeoPoint(1.0, 2.0), "resource.data.v.latitude() == 1"),
+        (Reference("projects/p/databases/(default)/documents/a/b"),
+         "resource.data.v == /databases/(default)/documents/a/b"),
+        (b"a", "resource.data.v == 'a'.toUtf8() && resource.data.diff({}).addedKeys().size() == 1"),
+    ],
+)  # fmt: skip
+def test_every_type_is_opened_as_the_rules_know_it(value: Any, condition: str) -> None:
+    source = OWN.replace("resource.data.author == request.auth.uid", condition)
+    for found in (stored("posts/1", v=value), document("posts/1", v=value)):
+        get(authorizer(source), ADA, found)
