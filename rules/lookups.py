@@ -120,6 +120,7 @@ class LookupSession:
             and parts[1] == self._database
             and parts[2] == "documents"
             and not path.is_template
+            and all(parts)
         )
         if not wellformed:
             raise EvaluationError(f"Service call error. Function: [{label}], Argument: [{path}].")

@@ -455,3 +455,10 @@ def test_storage_reaches_the_default_database_only() -> None:
     text = "firestore.exists(/databases/other/documents/m/1)"
     rules = STORAGE_FILE.format("2", f"match /{{p=**}} {{ allow get: if {text} || !{text}; }}")
     assert not storage(rules, "get", "a", stored={("m", "1"): {}})
+
+
+@pytest.mark.parametrize("lookup", ["exists", "existsAfter"])
+def test_a_path_with_an_empty_segment_is_no_document(lookup: str) -> None:
+    missing = f"{lookup}(/databases/$(database)/documents/c/$(''))"
+    assert not World(condition("get", missing), STORED).get().allowed
+    assert not World(condition("get", f"!{missing}"), STORED).get().allowed
