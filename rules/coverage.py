@@ -66,6 +66,14 @@ class Coverage:
             made["children"] = below
         return made
 
+    def visited(self, source: Source, roots: Sequence[tree.Expr]) -> list[dict[str, Any]]:
+        """Each value of each of these expressions that was evaluated, with its place."""
+        return [
+            {"sourcePosition": source_position(source, root.span), "value": entry["value"]}
+            for root in roots
+            for entry in self.values(root)
+        ]
+
     def summary(self, roots: Sequence[tree.Expr]) -> tuple[int, int]:
         """How many expressions ran at least once, and how many there are."""
         nodes = [node for root in roots for node in tree.walk(root)]

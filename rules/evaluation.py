@@ -196,9 +196,12 @@ class MatchRuleset(Ruleset):
         program = self._program
         found = [let.value for info in program.functions for let in info.decl.lets]
         found += [info.decl.result for info in program.functions]
-        for block in program.blocks:
-            found += [a.condition for a in block.match.allows if a.condition is not None]
-        return sorted(found, key=lambda node: node.span.start)
+        return sorted([*found, *self.permissions], key=lambda node: node.span.start)
+
+    @property
+    def permissions(self) -> list[tree.Expr]:
+        allows = [allow for block in self._program.blocks for allow in block.match.allows]
+        return [allow.condition for allow in allows if allow.condition is not None]
 
     def candidates(
         self, find: Callable[[Code], Sequence[tuple[Group, tuple[Value, ...]]]], traced: bool

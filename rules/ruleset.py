@@ -74,6 +74,15 @@ class Ruleset(ABC):
     def conditions(self) -> list[tree.Expr]:
         """The roots of all expressions in source order, for coverage."""
 
+    @property
+    def permissions(self) -> list[tree.Expr]:
+        """Those of them that grant: the conditions of statements, without functions and variables."""
+        return self.conditions
+
+    def visited_report(self, coverage: Coverage) -> list[dict[str, Any]]:
+        """Each permission that was evaluated, with its values: the Rules API's `visitedExpressions`."""
+        return coverage.visited(self._source, self.permissions)
+
     def coverage_report(self, coverage: Coverage) -> dict[str, Any]:
         """The Rules API's JSON of what was counted (protocol section 8)."""
         return coverage.report(self._source, self.conditions)

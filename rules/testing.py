@@ -15,7 +15,7 @@ the time is now, and a document that is neither mocked nor stored is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import unquote
 
@@ -45,13 +45,14 @@ DocumentPath = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """How one case went. `line`, `column`: where its verdict was made, 0 if nowhere."""
+    """How one case went. `reports`: what `expressionReportLevel` asked for, by its member's name."""
 
     __test__ = False
 
     name: str
     expectation: Expectation
     decision: Decision
+    reports: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -83,7 +84,7 @@ class TestResult:
                     "column": reason.expression_column,
                 }
                 break
-        return made
+        return {**made, **self.reports}
 
 
 class SuiteDocuments:
@@ -193,9 +194,30 @@ def run_case(
         raise SuiteError(f'{name}: expectation must be "ALLOW" or "DENY".')
     try:
         decision = judge_case(ruleset, case, now, stored, coverage)
+        reports = _reports(ruleset, case, now, stored)
     except SuiteError as error:
         raise SuiteError(f"{name}: {error}") from error
-    return TestResult(name, expectation, decision)
+    return TestResult(name, expectation, decision, reports)
+
+
+def _reports(
+    ruleset: Ruleset,
+    case: Mapping[str, Any],
+    now: Timestamp,
+    stored: Mapping[DocumentPath, Mapping[str, Value]] | None,
+) -> dict[str, Any]:
+    """The values of expressions: of conditions that were evaluated, or ("FULL") of all their parts, too."""
+    level = case.get("expressionReportLevel", "NONE")
+    if level == "NONE":
+        return {}
+    if level not in ("VISITED", "FULL"):
+        raise SuiteError("expressionReportLevel must be NONE, VISITED or FULL.")
+    seen = Coverage()
+    judge_case(ruleset, case, now, stored, seen)
+    reports = {"visitedExpressions": ruleset.visited_report(seen)}
+    if level == "FULL":
+        reports["expressionReports"] = ruleset.coverage_report(seen)["report"]
+    return reports
 
 
 def judge_case(

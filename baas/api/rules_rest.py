@@ -238,5 +238,7 @@ def _issue(issue: rules.Issue) -> dict[str, Any]:
             "fileName": issue.file_name,
             "line": issue.line,
             "column": issue.column,
+            "currentOffset": issue.offset,
+            "endOffset": issue.end_offset,
         },
     }
