@@ -228,4 +228,6 @@ def _without_content(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _latin1(value: str) -> str:
     """A header's value: what HTTP cannot write is percent-encoded."""
+    if value.isascii():
+        return value
     return "".join(char if ord(char) < 0x100 else quote(char) for char in value)

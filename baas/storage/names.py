@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from baas.errors import InvalidArgument
 
@@ -44,6 +45,7 @@ def check_object_name(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)
 def check_bucket_name(name: str) -> str:
     """The name itself, if a bucket may have it.
 

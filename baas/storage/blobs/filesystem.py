@@ -249,7 +249,7 @@ class _FileWriter:
 
     def _finish(self, rest: bytes) -> None:
         self._write(rest)
-        os.fsync(self._open())
+        os.fdatasync(self._open())
         self._close()
         os.rename(self._path, self._final)
         _flush_folder(self._final.parent)
