@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from baas.db.sqlite import SqliteTx
+from baas.db.sqlite_connection import SqliteTx
 from baas.db.tables import storage as tables
 from baas.db.unit import Tx
 from baas.errors import InvalidArgument
