@@ -42,7 +42,7 @@ class Guard:
         """
         await self.known_bucket(bucket)
         check_object_name(name)
-        return await self._database.read(lambda tx: object_rows.find(tx, bucket, name))
+        return await self._database.read(lambda tx: object_rows.find(tx, bucket, name), quick=True)
 
     async def check(
         self,

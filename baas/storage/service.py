@@ -52,6 +52,9 @@ from baas.storage.settings_input import patch_settings
 
 log = logging.getLogger(__name__)
 
+_QUICK_SEGMENTS = 8
+"""An object of more segments is not written on the event loop."""
+
 
 class StorageService:
     """See the module.
@@ -135,7 +138,7 @@ class StorageService:
             stored = object_rows.find(tx, bucket, name)
             return stored, () if stored is None else object_rows.segments_of(tx, stored)
 
-        stored, segments = await self.database.read(unit)
+        stored, segments = await self.database.read(unit, quick=True)
         await self._require_get(principal, bucket, name, stored, token)
         if stored is None or generation not in (None, stored.generation):
             raise object_writes.not_found(bucket, name)
@@ -335,7 +338,7 @@ class StorageService:
                     after(tx, stored)
                 return stored
 
-            return await self.database.write(unit)
+            return await self.database.write(unit, quick=len(received.segments) <= _QUICK_SEGMENTS)
 
         try:
             return await self.decisions.carry_out(attempt)

@@ -33,7 +33,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection
 @pytest.fixture
 def tx(raw: sqlite3.Connection) -> Tx:
     raw.execute("DELETE FROM storage_objects")
-    return SqliteTx(raw, None)  # type: ignore[arg-type]  # listings speak SQL text alone
+    return SqliteTx(raw, None, quick=False)  # type: ignore[arg-type]  # listings speak SQL text alone
 
 
 def stored(name: str) -> StoredObject:
