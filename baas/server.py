@@ -19,12 +19,12 @@ from baas.access.releases import FIRESTORE, STORAGE, Releases
 from baas.access.rule_files import RuleFiles, RulesFileError
 from baas.access.storage_rights import StorageRights
 from baas.api import gcs_json, gcs_signed, health, identity, storage_rest
+from baas.api.assembly import Assembly
 from baas.api.client_address import ClientAddresses
 from baas.api.edge import Edge
 from baas.api.emulator_firestore import EmulatorControl
 from baas.api.emulator_storage import StorageEmulatorControl
 from baas.api.firestore_rest import Authenticate, FirestoreRest
-from baas.api.grpc.assembly import Assembly
 from baas.api.grpc.firestore import FirestoreGrpc
 from baas.api.grpc.health import health_methods
 from baas.api.grpc.reflection import reflection_methods
@@ -162,7 +162,9 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             on_shutdown=streams.close,
         )
         webchannel = WebChannel(
-            firestore_rpcs(streams), address_of=ClientAddresses(settings.trusted_proxies)
+            firestore_rpcs(streams),
+            address_of=ClientAddresses(settings.trusted_proxies),
+            assembly=assembly,
         )
 
         async def principal_of(token: str | None, project: str) -> Principal:
@@ -190,14 +192,14 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             await database.read(lambda tx: tx.one("SELECT 1"))
 
         authenticate = authenticator.principal
-        firestore = FirestoreRest(documents, authenticate)
+        firestore = FirestoreRest(documents, authenticate, assembly)
         routes: list[BaseRoute] = [
             *firestore.routes(),
             *websocket.routes(),
             *webchannel.routes(),
             *storage_rest.routes(storage, authenticate),
             *gcs_json.routes(storage, authenticate, anonymous_is_admin=settings.dev),
-            *identity.routes(auth, authenticator),
+            *identity.routes(auth, authenticator, assembly),
             *health.routes(ready),
         ]
         if settings.dev:
@@ -210,7 +212,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             return _figures(database, realtime, webchannel, websocket)
 
         admin = LazyApplication(
-            lambda: _admin(release_store, figures, authenticate, settings.project)
+            lambda: _admin(release_store, figures, authenticate, settings.project, assembly)
         )
         app = Edge(Router(routes, default=admin))
         yield Homefire(app, firestore, grpc, streams, webchannel, websocket)
@@ -268,10 +270,11 @@ def _admin(
     figures: Callable[[], Iterator[tuple[str, str, str, float]]],
     authenticate: Authenticate,
     project: str,
+    assembly: Assembly,
 ) -> ASGIApp:
     from baas.api import admin  # imported when first asked for: it loads FastAPI
 
-    return admin.application(store, figures, authenticate, project)
+    return admin.application(store, figures, authenticate, project, assembly)
 
 
 def _figures(

@@ -18,6 +18,7 @@ import baas
 from baas.access.principal import Principal
 from baas.access.release_store import ReleaseStore
 from baas.api import metrics, rules_rest
+from baas.api.assembly import Assembly
 from baas.api.edge import render_api_error, render_http_exception
 from baas.api.http import BoundedBodies, error_response
 from baas.errors import ApiError, InvalidArgument
@@ -29,7 +30,11 @@ Authenticate = Callable[[str | None, str], Awaitable[Principal]]
 
 
 def application(
-    store: ReleaseStore, figures: metrics.Figures, authenticate: Authenticate, project: str
+    store: ReleaseStore,
+    figures: metrics.Figures,
+    authenticate: Authenticate,
+    project: str,
+    assembly: Assembly,
 ) -> ASGIApp:
     """The application; ``/openapi.json`` describes it. ``project`` is the default project."""
     app = FastAPI(
@@ -49,7 +54,7 @@ def application(
     app.add_exception_handler(ApiError, render_api_error)
     app.add_exception_handler(HTTPException, render_http_exception)
     app.add_exception_handler(RequestValidationError, _render_validation_error)
-    return BoundedBodies(app, MAX_BODY)
+    return BoundedBodies(app, MAX_BODY, assembly)
 
 
 async def _render_validation_error(_request: Request, error: Exception) -> Response:

@@ -22,6 +22,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from baas.api.assembly import Assembly
 from baas.api.http_guard import GuardedHttpProtocol
 from baas.errors import ApiError, Cancelled, InternalError
 
@@ -37,6 +38,9 @@ class Surface(Protocol):
 
     body_limit: int
     """Bytes of a request's body at most."""
+
+    assembly: Assembly
+    """Counts the bodies that are arriving, of all surfaces together."""
 
     def claims(self, target: bytes) -> bool:
         """Whether the call with this request target is this surface's."""
@@ -205,17 +209,24 @@ class ExpressCycle:
         )
 
     async def _read_body(self) -> bytes:
-        surface, flow = self._protocol.surface, self._protocol.flow
-        while True:
-            if self.disconnected:
-                raise Cancelled("The client went away.")
-            if len(self.body) > surface.body_limit:
-                raise surface.too_large()
-            if not self.more_body:
-                return self.body
-            flow.resume_reading()
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+        if self._is_here():
+            return self.body
+        flow, loop = self._protocol.flow, asyncio.get_running_loop()
+        with self._protocol.surface.assembly.arriving() as so_far:
+            while not self._is_here():
+                so_far(len(self.body))
+                flow.resume_reading()
+                self._waiter = loop.create_future()
+                await self._waiter
+        return self.body
+
+    def _is_here(self) -> bool:
+        if self.disconnected:
+            raise Cancelled("The client went away.")
+        surface = self._protocol.surface
+        if len(self.body) > surface.body_limit:
+            raise surface.too_large()
+        return not self.more_body
 
     async def _send(self, status: int, body: bytes) -> None:
         protocol = self._protocol

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from baas.access.principal import Principal
+from baas.api.assembly import Assembly
 from baas.api.explain_json import explain_metrics_to_json
 from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
@@ -134,9 +135,16 @@ class FirestoreRest:
 
     body_limit = API_LIMIT
 
-    def __init__(self, store: DocumentStore, authenticate: Authenticate) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        authenticate: Authenticate,
+        assembly: Assembly | None = None,
+    ) -> None:
+        """``assembly`` counts requests that are arriving, of all surfaces together."""
         self._store = store
         self._authenticate = authenticate
+        self.assembly = assembly or Assembly()
         self._remembered = functools.lru_cache(QUERIES)(_parse_query)
         self._verbs: dict[str, Method] = {
             "batchGet": self._batch_get,
@@ -167,7 +175,7 @@ class FirestoreRest:
 
         async def read() -> bytes:
             try:
-                return await read_body(receive, self.body_limit)
+                return await read_body(receive, self.body_limit, self.assembly)
             except PayloadTooLarge:
                 raise self.too_large() from None
 

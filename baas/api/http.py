@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from baas.api.assembly import Assembly
 from baas.errors import ApiError, Cancelled, InvalidArgument, ResourceExhausted
 
 
@@ -32,37 +33,41 @@ def error_response(error: ApiError) -> Response:
     return JSONResponse(error.envelope(), status_code=error.http_status)
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole body.
+async def read_body(receive: Receive, limit: int, assembly: Assembly | None = None) -> bytes:
+    """The whole body. ``assembly`` counts what of it is here; without one ``limit`` must be small.
 
     Raises:
         PayloadTooLarge: it is longer than ``limit`` bytes; the rest is not read.
+        ResourceExhausted: too much is arriving at once, on all connections.
         Cancelled: the client went away.
     """
     chunks: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Cancelled("The client went away.") from ClientDisconnect()
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise PayloadTooLarge(f"The request body is larger than {limit} bytes.")
-        if chunk:
-            chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    with (assembly or Assembly()).arriving() as so_far:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Cancelled("The client went away.") from ClientDisconnect()
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise PayloadTooLarge(f"The request body is larger than {limit} bytes.")
+            so_far(size)
+            if chunk:
+                chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 class BoundedBodies:
     """An application that gets bodies only when they are whole and within a bound: for frameworks that read
     them, whatever their size, before anything else is asked."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, assembly: Assembly) -> None:
         """``limit``: bytes of a body."""
         self._app = app
         self._limit = limit
+        self._assembly = assembly
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
@@ -74,7 +79,7 @@ class BoundedBodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body: bytes | None = await read_body(receive, self._limit)
+        body: bytes | None = await read_body(receive, self._limit, self._assembly)
 
         async def receive_whole() -> Message:
             nonlocal body

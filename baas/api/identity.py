@@ -19,6 +19,7 @@ from baas.api import (
     identity_factors,
     identity_providers,
 )
+from baas.api.assembly import Assembly
 from baas.api.http import JSONResponse, parse_object, read_body
 from baas.api.identity_admin import (
     AdminDoor,
@@ -52,12 +53,19 @@ from baas.errors import ApiError, InvalidArgument, Unauthenticated
 _KEYS_MAX_AGE = "public, max-age=3600"
 
 
-def routes(service: AuthService, authenticator: Authenticator | None = None) -> list[Route]:
-    """Every route of the auth room: users', administrators', and in development the emulators' control."""
+def routes(
+    service: AuthService,
+    authenticator: Authenticator | None = None,
+    assembly: Assembly | None = None,
+) -> list[Route]:
+    """Every route of the auth room: users', administrators', and in development the emulators' control.
+
+    ``assembly`` counts requests that are arriving, of all surfaces together.
+    """
     authenticator = authenticator or Authenticator(service)
     return [
         *_user_routes(service, authenticator),
-        *identity_admin.routes(service, authenticator),
+        *identity_admin.routes(service, authenticator, assembly),
         *identity_config.routes(service, authenticator),
         *identity_factors.routes(service),
         *identity_providers.routes(service, authenticator),

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.routing import Route
 
 from baas.access.principal import Principal, PrincipalKind
+from baas.api.assembly import Assembly
 from baas.api.identity_call import (
     OLD_PREFIXES,
     TOOLKIT_PREFIXES,
@@ -17,7 +18,7 @@ from baas.api.identity_call import (
     while_enabled,
 )
 from baas.api.identity_render import account_json, provider_infos
-from baas.api.identity_request import MAX_IMPORT_BODY, Call, Fields
+from baas.api.identity_request import MAX_BODY, MAX_IMPORT_BODY, Call, Fields
 from baas.auth import foreign_hashes, validation
 from baas.auth.accounts import Identity
 from baas.auth.action_codes import CodeRequest
@@ -100,8 +101,10 @@ class AdminDoor:
         return principal
 
 
-def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
-    """Every route of this surface."""
+def routes(
+    service: AuthService, authenticator: Authenticator, assembly: Assembly | None = None
+) -> list[Route]:
+    """Every route of this surface. ``assembly`` counts requests that are arriving."""
     api = IdentityAdminApi(service)
     door = AdminDoor(authenticator)
     options = service.options
@@ -110,13 +113,17 @@ def routes(service: AuthService, authenticator: Authenticator) -> list[Route]:
         for place in ("/projects/{project}", "/projects/{project}/tenants/{tenant}"):
             base = f"{prefix}/v1{place}"
             for verb, path, handler, write in api.methods():
-                limit = {"limit": MAX_IMPORT_BODY} if "batchCreate" in path else {}
+                limit = MAX_IMPORT_BODY if "batchCreate" in path else MAX_BODY
                 enabled = while_enabled(handler, service.configs.get)
-                endpoint = call_endpoint(door.guard(enabled, write=write), options, **limit)
+                endpoint = call_endpoint(
+                    door.guard(enabled, write=write), options, limit=limit, assembly=assembly
+                )
                 found.append(Route(base + path, endpoint, methods=[verb]))
     for name, handler, write in api.old_methods():
-        limit = {"limit": MAX_IMPORT_BODY} if write else {}
-        endpoint = call_endpoint(door.guard(handler, write=write), options, **limit)
+        limit = MAX_IMPORT_BODY if write else MAX_BODY
+        endpoint = call_endpoint(
+            door.guard(handler, write=write), options, limit=limit, assembly=assembly
+        )
         for prefix in OLD_PREFIXES:
             found.append(Route(f"{prefix}/{name}", endpoint, methods=["POST"]))
     return found

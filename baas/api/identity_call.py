@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from baas.api.assembly import Assembly
 from baas.api.client_address import ClientAddresses
 from baas.api.http import JSONResponse, parse_object, read_body
 from baas.api.identity_request import MAX_BODY, Call, Fields, identity_error, read_scope
@@ -46,14 +47,21 @@ def while_enabled(handler: Handler, config_of: ConfigOf) -> Handler:
     return checked
 
 
-def call_endpoint(handler: Handler, options: AuthOptions, *, limit: int = MAX_BODY) -> Endpoint:
-    """An endpoint that parses a call, runs it, and renders what comes of it."""
+def call_endpoint(
+    handler: Handler,
+    options: AuthOptions,
+    *,
+    limit: int = MAX_BODY,
+    assembly: Assembly | None = None,
+) -> Endpoint:
+    """An endpoint that parses a call, runs it, and renders what comes of it. ``assembly``: as for
+    :func:`read_body`."""
 
     address_of = ClientAddresses(options.trusted_proxies)
 
     async def endpoint(request: Request) -> Response:
         try:
-            body = await read_body(request.receive, limit)
+            body = await read_body(request.receive, limit, assembly)
             fields = Fields(parse_object(body))
             call = Call(
                 fields,

@@ -12,7 +12,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from baas.api.grpc.assembly import Assembly
+from baas.api.assembly import Assembly
 from baas.api.grpc.whole_answers import send_whole
 from baas.errors import ApiError, InternalError, InvalidArgument, Unimplemented
 from baas.model.limits import MAX_REQUEST_BYTES

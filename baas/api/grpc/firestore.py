@@ -14,7 +14,7 @@ from typing import Any, Final
 from grpclib.const import Handler
 
 from baas.access.principal import Principal
-from baas.api.grpc.assembly import Assembly
+from baas.api.assembly import Assembly
 from baas.api.grpc.calls import Call, framed, server_streaming, streaming, unary
 from baas.api.grpc.explain import encode_explain_metrics
 from baas.api.pipeline_statistics import statistics_text

@@ -13,7 +13,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from baas.api.grpc.assembly import Assembly
+from baas.api.assembly import Assembly
 from baas.api.grpc.calls import Call, status_of
 from baas.api.grpc.firestore import SERVICE
 from baas.errors import ApiError

@@ -11,7 +11,7 @@ from typing import Any, Final
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.server import Stream
 
-from baas.api.grpc.assembly import Assembly
+from baas.api.assembly import Assembly
 from baas.api.grpc.calls import Call, framed, status_of
 from baas.api.grpc.firestore import SERVICE
 from baas.errors import ApiError

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from baas.api.assembly import Assembly
 from baas.api.client_address import ClientAddresses
 from baas.api.webchannel.channel import BackChannel, Channel, ChannelLimits, Rpc
 from baas.api.webchannel.frames import (
@@ -64,13 +65,16 @@ class WebChannel:
         limits: WebChannelLimits = WebChannelLimits(),
         throttle: Throttle | None = None,
         address_of: Callable[[Request], str] | None = None,
+        assembly: Assembly | None = None,
     ) -> None:
         """``rpcs`` by path: ``/google.firestore.v1.Firestore/Listen`` answers at that path + ``/channel``.
-        ``address_of`` tells whom the throttle slows down."""
+        ``address_of`` tells whom the throttle slows down, ``assembly`` counts requests that are arriving,
+        of all surfaces together."""
         self._rpcs = dict(rpcs)
         self._limits = limits
         self._throttle = throttle or Throttle()
         self._address_of = address_of or ClientAddresses()
+        self._assembly = assembly or Assembly()
         self._channels: dict[str, Channel] = {}
         self._stopped = False
 
@@ -190,14 +194,16 @@ class WebChannel:
         """The body's maps; or an error to be told in-band, since an HTTP status would be taken for a
         failure of the transport, to be tried again for ever (``webchannel`` §4)."""
         chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= self._limits.body:
-                chunks.append(chunk)
-            elif size > self._limits.discard:
-                raise InvalidArgument("The request is too large.")
-            else:
-                chunks.clear()
+        with self._assembly.arriving() as so_far:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= self._limits.body:
+                    so_far(size)
+                    chunks.append(chunk)
+                elif size > self._limits.discard:
+                    raise InvalidArgument("The request is too large.")
+                else:
+                    chunks.clear()
         if size > self._limits.body:
             too_large = f"A request may have at most {self._limits.body} bytes."
             return InvalidArgument(too_large), Forward()

@@ -14,7 +14,7 @@ import h2.settings
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from baas.api.grpc.assembly import Assembly
+from baas.api.assembly import Assembly
 from baas.api.grpc.calls import server_streaming, unary
 from tests.unit.grpc.port_server import Service, running
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from baas.api.grpc.assembly import PIECE, Assembly
+from baas.api.assembly import PIECE, Assembly
 from baas.errors import ResourceExhausted
 
 
@@ -43,4 +43,18 @@ async def test_many_half_arrived_messages_are_refused_together() -> None:
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+    assert assembly.held == 0
+
+
+def test_a_message_that_comes_in_any_pieces_is_counted_until_it_is_left() -> None:
+    assembly = Assembly(4 * PIECE)
+    with assembly.arriving() as so_far:
+        so_far(PIECE)
+        assert assembly.held == 0  # small ones are not counted
+        so_far(2 * PIECE)
+        so_far(3 * PIECE)
+        assert assembly.held == 3 * PIECE
+        with assembly.arriving() as another, pytest.raises(ResourceExhausted):
+            another(2 * PIECE)
+        assert assembly.held == 3 * PIECE
     assert assembly.held == 0

@@ -7,7 +7,8 @@ arrives, not as it is announced: whoever wants to use it up must send it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from baas.errors import ResourceExhausted
@@ -44,11 +45,33 @@ class Assembly:
                 size = min(PIECE, length - taken)
                 pieces.append(await receive(size))
                 taken += size
-                self._held += size
-                if self._held > self._limit:
-                    raise ResourceExhausted(
-                        "The server is receiving too many large requests at once: try again later."
-                    )
+                self._hold(size)
             return b"".join(pieces)
         finally:
             self._held -= taken
+
+    @contextlib.contextmanager
+    def arriving(self) -> Iterator[Callable[[int], None]]:
+        """Count a message that comes in pieces of its sender's choosing, until the block is left.
+
+        Gives a function that is told its size so far, and raises ``ResourceExhausted`` as :meth:`read` does.
+        """
+        counted = 0
+
+        def so_far(size: int) -> None:
+            nonlocal counted
+            if size > PIECE:
+                grown, counted = size - counted, size
+                self._hold(grown)
+
+        try:
+            yield so_far
+        finally:
+            self._held -= counted
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > self._limit:
+            raise ResourceExhausted(
+                "The server is receiving too many large requests at once: try again later."
+            )
