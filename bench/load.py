@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         """Send a prepared request and give the body of its answer.
 
         Raises:
-            RequestFailed: the status is not 200, or the connection broke.
+            RequestFailed: the status is not a success, or the connection broke.
         """
         assert self._transport is not None
         self._waiting = asyncio.get_running_loop().create_future()
@@ -98,7 +98,7 @@ def _whole(buffer: bytearray) -> bytes | None:
         body = bytes(buffer[start:])
     else:
         raise RequestFailed(f"an answer without a length: {head!r}")
-    if not head.startswith(b"http/1.1 200"):
+    if not head.startswith(b"http/1.1 2"):
         raise RequestFailed(f"{head.splitlines()[0]!r}: {body[:300]!r}")
     return body
 

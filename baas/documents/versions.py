@@ -131,12 +131,12 @@ class VersionedReads:
         Raises:
             InvalidArgument: the version lies in the future.
         """
+        latest = await self.at(database, lambda reader: reader.latest)
+        if version <= latest:  # also where the machine's clock was set back behind it
+            return
         now = self._now()
         if version.micros > now + FUTURE_ALLOWANCE:
             raise InvalidArgument("The requested read time is in the future.")
-        latest = await self.at(database, lambda reader: reader.latest)
-        if version <= latest:
-            return
         if version.micros > now:
             await asyncio.sleep((version.micros - now) / 1_000_000)
         # commits take their times in the writer's order: those after this empty unit take later ones

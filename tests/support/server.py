@@ -18,18 +18,21 @@ import httpx2
 ROOT = Path(__file__).parents[2]
 FOUNDING_RULES = ROOT / "examples" / "blog" / "firestore.rules.json"
 FOUNDING_STORAGE_RULES = ROOT / "examples" / "blog" / "storage.rules"
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 class ServerProcess:
-    """``homefire serve`` on a free port. ``log`` gathers what it writes to standard error."""
+    """``homefire serve`` on a free port. ``log`` gathers what it writes to standard error; ``program`` is
+    what Python runs instead of the command line itself."""
 
-    def __init__(self, data: Path, *flags: str) -> None:
+    def __init__(
+        self, data: Path, *flags: str, program: tuple[str, ...] = ("-m", "baas.cli")
+    ) -> None:
         self.data = data
         self.log: list[str] = []
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HOMEFIRE_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "baas.cli", "serve", "--port", "0", "--data", str(data), *flags],
+            [sys.executable, *program, "serve", "--port", "0", "--data", str(data), *flags],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
