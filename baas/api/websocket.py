@@ -274,6 +274,8 @@ class _Connection:
             await self._commit(body, len(text))
         elif kind == "addTarget":
             target = parse_target(body, self._database)
+            if target.target_id == 0:
+                raise InvalidArgument("targetId must be a non-zero int32, chosen by the client.")
             await self._stream.request(AddTarget(self._database, target))
         elif kind == "removeTarget":
             target_id = _integer(body, _INT32, "removeTarget")

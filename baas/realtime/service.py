@@ -60,6 +60,7 @@ class WatchStream:
     """One client's Listen stream. Not for use from several event loops."""
 
     __slots__ = (
+        "_assigned",
         "_closed",
         "_expiry",
         "_failure",
@@ -90,6 +91,7 @@ class WatchStream:
         self.waits_for_turn = False
         self._waiter: asyncio.Future[None] | None = None
         self._failure: ApiError | None = None
+        self._assigned = 0  # the last id that was chosen for a target
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
         self._watch_expiry()
@@ -206,6 +208,15 @@ class WatchStream:
 
     def _add(self, request: AddTarget) -> None:
         target_id = check_target_id(request.target.target_id)
+        if target_id == 0:
+            target_id = self._assign_id()
+        elif self._assigned:
+            mixed = InvalidArgument(
+                "This stream's targets get their ids from the server: ask for 0."
+            )
+            self.state.remove(target_id, mixed)
+            self._hub.wake(self)
+            return
         if target_id in self.state.targets:
             raise InvalidArgument(f"Target {target_id} is already being watched; remove it first.")
         if len(self.state.targets) >= self._options.max_targets:
@@ -224,6 +235,13 @@ class WatchStream:
         self.state.add(target)
         self._hub.wake(self)
         self._hub.admit(target)
+
+    def _assign_id(self) -> int:
+        """An id for a target whose client leaves the choice to the server, and tells all of them so."""
+        self._assigned += 1
+        while self._assigned in self.state.targets:
+            self._assigned += 1
+        return self._assigned
 
     def _may_read(self, document: Document) -> bool:
         return self._judge.may_get(self.principal, document)

@@ -77,13 +77,13 @@ class WatchTarget:
 
 
 def check_target_id(target_id: int) -> int:
-    """A target id that a client may choose.
+    """A target id that a client may choose; with zero it leaves that to the server.
 
     Raises:
-        InvalidArgument: it is zero or no int32.
+        InvalidArgument: it is no int32.
     """
-    if not -_INT32 <= target_id < _INT32 or target_id == 0:
-        raise InvalidArgument("targetId must be a non-zero int32, chosen by the client.")
+    if not -_INT32 <= target_id < _INT32:
+        raise InvalidArgument("targetId must be an int32.")
     return target_id
 
 

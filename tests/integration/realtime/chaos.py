@@ -379,7 +379,8 @@ class World:
             await self.network.stop()
             await self.http.aclose()
             assert self.server is not None
-            self.server.stop()
+            assert self.server.stop() == 0
+            assert not [line for line in self.server.log if "[error" in line], self.server.log
 
     def soon(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -478,7 +479,10 @@ class World:
         """The wall clock is set."""
         assert self.server is not None
         self.offset = self.chance.choice((-7_200, -60, 0, 60, 7_200))
-        self.offsets.write_text(str(self.offset))
+        # whole or not at all: the server may be at an earlier jump still
+        fresh = self.offsets.with_suffix(".new")
+        fresh.write_text(str(self.offset))
+        fresh.replace(self.offsets)
         self.server.process.send_signal(signal.SIGUSR2)
 
     async def kill(self) -> None:

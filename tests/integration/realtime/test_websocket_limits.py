@@ -46,7 +46,6 @@ TARGET = {"query": {"parent": ROOT, "structuredQuery": {"from": [{"collectionId"
         '{"addTarget": {}}',
         json.dumps({"addTarget": {"targetId": 0, **TARGET}}),
         json.dumps({"addTarget": {"targetId": 2**31, **TARGET}}),
-        '{"addTarget": {"targetId": 1, "documents": {"documents": ["nonsense"]}}}',
         '{"commit": []}',
         '{"commit": {"writes": []}}',
         '{"commit": {"requestId": 1.5, "writes": []}}',
@@ -60,6 +59,29 @@ async def test_a_malformed_frame_closes_with_4400(server: Server, frame: str) ->
         await client.socket.send(frame)
         code, frames = await client.closed()
         assert (code, frames[-1]["error"]["status"]) == (4400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"documents": {"documents": ["nonsense"]}},
+        {"query": {"structuredQuery": {"from": [{"collectionId": "notes"}], "limit": -1}}},
+        {"query": {"structuredQuery": {"from": [{"collectionId": "no/tes"}]}}},
+    ],
+)
+async def test_a_target_that_cannot_be_understood_is_removed_and_the_others_go_on(
+    server: Server, asked: dict[str, Any]
+) -> None:
+    async with connected(server) as client:
+        await client.listen(2, "notes")
+        await client.snapshot()
+        await client.send({"addTarget": {"targetId": 4, **asked}})
+        refused = await client.until("targetChange")
+        assert (refused["targetChangeType"], refused["targetIds"]) == ("REMOVE", [4])
+        assert refused["cause"]["code"] == 3
+        await client.commit(1, put("notes/a", n=1))
+        await client.until_documents(2, {"a"})
 
 
 async def test_a_binary_frame_closes_with_1003(server: Server) -> None:
