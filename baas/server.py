@@ -212,7 +212,9 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             return _figures(database, realtime, webchannel, websocket)
 
         admin = LazyApplication(
-            lambda: _admin(release_store, figures, authenticate, settings.project, assembly)
+            lambda: _admin(
+                release_store, documents, figures, authenticate, settings.project, assembly
+            )
         )
         app = Edge(Router(routes, default=admin))
         yield Homefire(app, firestore, grpc, streams, webchannel, websocket)
@@ -267,6 +269,7 @@ async def _load_deployed_rules(store: ReleaseStore) -> None:
 
 def _admin(
     store: ReleaseStore,
+    documents: DocumentStore,
     figures: Callable[[], Iterator[tuple[str, str, str, float]]],
     authenticate: Authenticate,
     project: str,
@@ -274,7 +277,7 @@ def _admin(
 ) -> ASGIApp:
     from baas.api import admin  # imported when first asked for: it loads FastAPI
 
-    return admin.application(store, figures, authenticate, project, assembly)
+    return admin.application(store, documents, figures, authenticate, project, assembly)
 
 
 def _figures(

@@ -5,8 +5,6 @@ It is built when it is first asked for: nobody waits for it at start.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -15,22 +13,22 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import baas
-from baas.access.principal import Principal
 from baas.access.release_store import ReleaseStore
-from baas.api import metrics, rules_rest
+from baas.api import indexes_rest, metrics, rules_rest
+from baas.api.administrators import Authenticate
 from baas.api.assembly import Assembly
 from baas.api.edge import render_api_error, render_http_exception
 from baas.api.http import BoundedBodies, error_response
+from baas.documents.service import DocumentStore
 from baas.errors import ApiError, InvalidArgument
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a request: rules, and suites of their tests."""
 
-Authenticate = Callable[[str | None, str], Awaitable[Principal]]
-
 
 def application(
     store: ReleaseStore,
+    documents: DocumentStore,
     figures: metrics.Figures,
     authenticate: Authenticate,
     project: str,
@@ -47,6 +45,7 @@ def application(
     routers: list[APIRouter] = [
         rules_rest.router(store, authenticate),
         rules_rest.testing_router(authenticate),
+        indexes_rest.router(documents, authenticate),
         metrics.router(figures, authenticate, project),
     ]
     for router in routers:

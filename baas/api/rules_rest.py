@@ -7,22 +7,19 @@ it under a name. Source: ``rules`` §8 "Rules management" and "projects:test". O
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path
+from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 import rules
-from baas.access.principal import Principal
 from baas.access.release_store import ReleaseStore, StoredRelease, StoredRuleset
+from baas.api.administrators import Authenticate, Project, dependencies
 from baas.db.commit_clock import wall_clock_micros
-from baas.errors import InvalidArgument, PermissionDenied, Unauthenticated
+from baas.errors import InvalidArgument, PermissionDenied
 from baas.wire.timestamps import format_timestamp
 from rules.json_values import SuiteError
 from rules.testing import run_suite
-
-Authenticate = Callable[[str | None, str], Awaitable[Principal]]
 
 
 class SourceFile(BaseModel):
@@ -76,32 +73,10 @@ class RulesTest(BaseModel):
     testSuite: dict[str, Any] | None = None
 
 
-Project = Annotated[str, Path(max_length=128)]
-
-
 def router(store: ReleaseStore, authenticate: Authenticate) -> APIRouter:
     """The routes. Reading needs a service account; changing one that may write."""
     routes = APIRouter(prefix="/v1/projects/{project}", tags=["rules"])
-
-    async def reader(
-        project: Project, authorization: Annotated[str | None, Header()] = None
-    ) -> Principal:
-        principal = await authenticate(authorization, project)
-        if principal.bypasses_rules:
-            return principal
-        if principal.uid is None:
-            raise Unauthenticated("This call needs the access token of a service account.")
-        raise PermissionDenied("This call is for service accounts only.")
-
-    async def writer(
-        project: Project, authorization: Annotated[str | None, Header()] = None
-    ) -> Principal:
-        principal = await reader(project, authorization)
-        if not principal.may_write:
-            raise PermissionDenied("The role of this service account lets it read only.")
-        return principal
-
-    may_read, may_write = [Depends(reader)], [Depends(writer)]
+    may_read, may_write = dependencies(authenticate)
 
     @routes.post("/rulesets", dependencies=may_write)
     async def create_ruleset(project: Project, body: NewRuleset) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from baas.documents.background import BackgroundWork
 from baas.documents.catalogue import Catalogue
 from baas.documents.change_feed import ChangeFeed
 from baas.documents.index_builder import IndexBuilder
+from baas.documents.index_wishes import Declared
 from baas.documents.indexes import IndexCatalogue
 from baas.documents.options import DocumentOptions
 from baas.documents.pipelines.service import Pipelines
@@ -42,7 +43,7 @@ from baas.documents.results import (
 )
 from baas.documents.retention import Retention
 from baas.documents.transactions import Transaction, Transactions
-from baas.documents.ttl import Expiry
+from baas.documents.ttl import Expiry, TtlPolicy
 from baas.documents.versions import VersionedReads
 from baas.documents.writer import Writer
 from baas.errors import Aborted, ApiError, DeadlineExceeded, InvalidArgument, PermissionDenied
@@ -492,6 +493,14 @@ class DocumentStore:
         self._check_query(reader, canonical, principal)
 
     # For the realtime room, and for whoever runs the server
+
+    async def declare_indexes(self, database: DatabaseId, declared: Declared, source: str) -> None:
+        """Register and pin the indexes that a file declares, and set its expiry policies. They are built in
+        the background. ``source`` is told to whoever lists them."""
+        for definition in declared.indexes:
+            await self.indexes.request(database, definition, source, pinned=True)
+        for collection_id, field in declared.ttl_fields:
+            await self.expiry.declare(database, TtlPolicy(collection_id, field))
 
     async def clear_database(self, database: DatabaseId) -> None:
         """Delete every document, by ordinary commits: listeners see it. For development."""
