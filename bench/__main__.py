@@ -19,7 +19,9 @@ BENCHMARKS = {
     "storage": "objects up and down",
     "realtime": "listeners: from write to delivery",
     "http": "a server over HTTP, as an end user",
+    "rights": "what rules cost the reads of documents",
     "grpc": "the same server over gRPC beside REST",
+    "sdk": "the official web SDK in Node: gRPC, REST and the WebSocket",
     "peers": "the same beside PocketBase and the Firestore emulator, in turns",
 }
 

@@ -193,13 +193,17 @@ class Homefire(FirestoreSubject):
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def started(cls) -> AsyncIterator[Homefire]:
-        """A server with a data folder of its own and users signed up."""
+    async def started(
+        cls, *, rules: str | None = RULES, dev: bool = False
+    ) -> AsyncIterator[Homefire]:
+        """A server with a data folder of its own and users signed up. ``rules``: ``None`` for none."""
         with tempfile.TemporaryDirectory(prefix="homefire-bench-") as folder:
-            rules = Path(folder) / "firestore.rules"
-            rules.write_text(RULES)
             command = [str(Path(sys.executable).with_name("homefire")), "serve", "--port", "0"]
-            command += ["--data", f"{folder}/data", "--rules", str(rules)]
+            command += ["--data", f"{folder}/data", *(["--dev"] if dev else [])]
+            if rules is not None:
+                released = Path(folder) / "firestore.rules"
+                released.write_text(rules)
+                command += ["--rules", str(released)]
             with running(command, Path(folder) / "log") as process:
                 subject = cls()
                 began = time.perf_counter()

