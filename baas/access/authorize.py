@@ -139,7 +139,9 @@ class Authorizer:
             return known
         request = context.list_request(query, principal, time)
         decision = release.prove(request, _DocumentLookups(query.database, lookup, lookup))
-        if decision.allowed and release.coverage is None and not decision.uses & _PASSING:
+        # A query that names a document is judged by what it holds now: that is among the look-ups.
+        lasting = not decision.lookups and not decision.uses & _PASSING
+        if decision.allowed and release.coverage is None and lasting:
             self._proofs.keep(decision._replace(explanation=tuple), release, query, principal)
         return self._require(decision, principal, "list", (*query.parent, query.collection_id))
 

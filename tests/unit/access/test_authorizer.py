@@ -295,3 +295,12 @@ def test_every_type_is_opened_as_the_rules_know_it(value: Any, condition: str) -
     source = OWN.replace("resource.data.author == request.auth.uid", condition)
     for found in (stored("posts/1", v=value), document("posts/1", v=value)):
         get(authorizer(source), ADA, found)
+
+
+def test_a_query_that_names_a_document_is_judged_by_what_it_holds_now() -> None:
+    decider = authorizer()
+    named = FieldFilter(("__name__",), Operator.EQUAL, Reference(name("posts/1").name))
+    query = canonicalize(Query(DATABASE, (), "posts", where=named))
+    decider.check_query(ADA, query, State(document("posts/1", author="ada")), NOW)
+    with pytest.raises(PermissionDenied):
+        decider.check_query(ADA, query, State(document("posts/1", author="eve")), NOW)
