@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 import rules
@@ -47,6 +47,7 @@ class EmulatorControl:
                 self.clear_documents,
                 methods=["DELETE"],
             ),
+            Route("/", self.ready, methods=["GET"]),
             Route("/emulators", self.hub, methods=["GET"]),
             Route("/functions/{action}BackgroundTriggers", self.triggers, methods=["PUT"]),
         ]
@@ -54,9 +55,9 @@ class EmulatorControl:
     async def load_rules(self, request: Request) -> Response:
         """Make a project's rules live, or say with line and column why they are not."""
         body = parse_object(await read_body(request.receive, MAX_BODY))
-        source = rules_source(body)
+        source, file_name = rules_source(body)
         try:
-            ruleset = rules.compile_rules(source)
+            ruleset = rules.compile_rules(source, file_name=file_name)
         except rules.RulesCompileError as error:
             if body.get("ignore_errors") is True:
                 return JSONResponse({"issues": [_issue(issue) for issue in error.issues]})
@@ -96,6 +97,10 @@ class EmulatorControl:
         await self._reset(request.path_params["project"])
         return JSONResponse({})
 
+    async def ready(self, request: Request) -> Response:
+        """What tools that wait for an emulator ask for."""
+        return PlainTextResponse("Ok\n")
+
     async def hub(self, request: Request) -> Response:
         """Where each service is: all on this very port."""
         host, port = request.url.hostname, request.url.port or 80
@@ -114,8 +119,8 @@ class EmulatorControl:
         return JSONResponse({"enabled": action == "enable"})
 
 
-def rules_source(body: dict[str, Any]) -> str:
-    """The one source file of ``{"rules": {"files": [{"name", "content"}]}}``.
+def rules_source(body: dict[str, Any]) -> tuple[str, str]:
+    """Text and name of the one source file of ``{"rules": {"files": [{"name", "content"}]}}``.
 
     Raises:
         InvalidArgument: there is none, or more than one.
@@ -124,15 +129,23 @@ def rules_source(body: dict[str, Any]) -> str:
     files = given.get("files") if isinstance(given, dict) else None
     if not isinstance(files, list) or len(files) != 1 or not isinstance(files[0], dict):
         raise InvalidArgument('The body must be {"rules": {"files": [{"content": …}]}}, one file.')
-    content = files[0].get("content")
+    content, name = files[0].get("content"), files[0].get("name")
     if not isinstance(content, str):
         raise InvalidArgument("rules.files[0].content must be a string.")
-    return content
+    if not isinstance(name, str | None):
+        raise InvalidArgument("rules.files[0].name must be a string.")
+    return content, name or "firestore.rules"
 
 
 def _issue(issue: rules.Issue) -> dict[str, Any]:
     return {
         "severity": issue.severity,
         "description": issue.description,
-        "sourcePosition": {"line": issue.line, "column": issue.column},
+        "sourcePosition": {
+            "fileName": issue.file_name,
+            "line": issue.line,
+            "column": issue.column,
+            "currentOffset": issue.offset,
+            "endOffset": issue.end_offset,
+        },
     }

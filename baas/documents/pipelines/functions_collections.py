@@ -103,7 +103,11 @@ def _last_n(array: Any, size: Any) -> list[Any]:
 def _slice(array: Any, offset: Any, length: Any = None) -> list[Any]:
     given, start = elements(array), integer(offset)
     start = max(0, len(given) + start) if start < 0 else start
-    return given[start:] if length is None else given[start : start + _count(length)]
+    if length is None:
+        return given[start:]
+    if integer(length) < 0:
+        raise EvaluationError("array_slice: the length must be non-negative")
+    return given[start : start + length]
 
 
 def _index_of(array: Any, searched: Result, which: Any = "first") -> Result:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from baas.documents.nearest import distance_between
-from baas.documents.pipelines.aggregates import aggregate, compile_accumulator, grouped
+from baas.documents.pipelines.aggregates import aggregate, compile_accumulator
 from baas.documents.pipelines.expressions import Compiler
 from baas.documents.pipelines.registry import kind_of
 from baas.documents.pipelines.rows import ABSENT, EvaluationError, Evaluator, Row, check_size
@@ -28,7 +28,7 @@ from baas.model.pipeline import (
     SubPipeline,
 )
 from baas.model.query import DistanceMeasure
-from baas.model.values import Value, Vector
+from baas.model.values import Fields, Value, Vector
 
 MAX_HELD: Final = 500_000
 """Rows, or values of them, that stages which need all rows keep at once."""
@@ -113,8 +113,19 @@ class StageCompiler:
         selected = self._aliased(stage)
         if not selected:
             raise InvalidArgument("select takes at least one field.")
-        names = {alias: made for alias, made in selected.items() if alias not in SYSTEM_FIELDS}
-        return lambda rows: (_checked(row.with_fields(grouped(row, names))) for row in rows)
+        named = [
+            (_target(alias), made) for alias, made in selected.items() if alias not in SYSTEM_FIELDS
+        ]
+
+        def flow(row: Row) -> Row:
+            fields: Fields = {}
+            for path, made in named:
+                value = made(row)
+                if value is not ABSENT:
+                    fields = set_field(fields, path, value)
+            return _checked(row.with_fields(fields))
+
+        return lambda rows: map(flow, rows)
 
     def _add_fields(self, stage: Stage) -> Flow:
         added = [(_target(alias), made) for alias, made in self._aliased(stage).items()]

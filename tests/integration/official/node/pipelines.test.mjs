@@ -36,7 +36,7 @@ test('pipelines: documents are filtered, sorted, cut and selected', async () => 
     .sort(field('people').descending()).offset(1).limit(2)
     .select('name', field('people').multiply(2).as('double'), 'at.lat'));
   assert.deepEqual(data(found), [
-    { name: 'Hamburg', double: 3800, 'at.lat': 53 }, { name: 'Lyon', double: 1000, 'at.lat': 45 },
+    { name: 'Hamburg', double: 3800, at: { lat: 53 } }, { name: 'Lyon', double: 1000, at: { lat: 45 } },
   ]);
   assert.equal(found.results[0].id, 'h');
   assert.ok(found.executionTime.toMillis() > 0);
