@@ -23,13 +23,7 @@ CACHE = Path(os.environ.get("HOMEFIRE_CACHE", Path.home() / ".cache" / "homefire
     "node-previous" if PREVIOUS else "node"
 )
 START_SECONDS = 60
-NOT_IN_PREVIOUS = frozenset(
-    (
-        "pipelines.test.mjs",
-        "maximum and minimum are computed by the server",
-        "lite: cursors, composite filters, groups and transforms",
-    )
-)
+NOT_IN_PREVIOUS = frozenset(("admin_pipelines.test.mjs",))
 """Scripts and cases that need what those versions do not have."""
 
 

@@ -1,7 +1,7 @@
 // npm `firebase-admin`: auth and storage.
 import { initializeApp } from 'firebase-admin/app';
 import { getAuth } from 'firebase-admin/auth';
-import { getStorage } from 'firebase-admin/storage';
+import { getDownloadURL, getStorage } from 'firebase-admin/storage';
 import { initializeApp as initializeClient } from 'firebase/app';
 import { connectAuthEmulator, getAuth as getClientAuth, signInWithCustomToken, signInWithEmailAndPassword } from 'firebase/auth';
 import { assert, codeOf, run, server, test, unique } from './harness.mjs';
@@ -95,6 +95,55 @@ test('admin auth: session cookies are made and verified', async () => {
   assert.equal((await auth.verifySessionCookie(cookie)).uid, user.uid);
 });
 
+test('admin auth: links to sign in by email and to change an address', async () => {
+  const user = await auth.createUser({ email: `${unique('u')}@example.com` });
+  const settings = { url: 'https://app.example/finish', handleCodeInApp: true };
+  const signIn = new URL(await auth.generateSignInWithEmailLink(user.email, settings));
+  assert.equal(signIn.searchParams.get('mode'), 'signIn');
+  const change = new URL(await auth.generateVerifyAndChangeEmailLink(user.email, `${unique('n')}@example.com`));
+  assert.equal(change.searchParams.get('mode'), 'verifyAndChangeEmail');
+});
+
+test('admin auth: a user is found by the provider that knows them', async () => {
+  const uid = unique('u');
+  const provider = { providerId: 'google.com', uid: unique('google') };
+  await auth.importUsers([{ uid, email: `${uid}@example.com`, providerData: [provider] }]);
+  assert.equal((await auth.getUserByProviderUid(provider.providerId, provider.uid)).uid, uid);
+});
+
+test('admin auth: OpenID Connect providers are configured', async () => {
+  const providerId = `oidc.${unique('p').toLowerCase()}`;
+  const config = { providerId, displayName: 'Ours', enabled: true, clientId: 'client', issuer: 'https://issuer.example' };
+  assert.equal((await auth.createProviderConfig(config)).issuer, config.issuer);
+  await auth.updateProviderConfig(providerId, { displayName: 'Theirs' });
+  assert.equal((await auth.getProviderConfig(providerId)).displayName, 'Theirs');
+  const { providerConfigs } = await auth.listProviderConfigs({ type: 'oidc' });
+  assert.ok(providerConfigs.some((each) => each.providerId === providerId));
+  await auth.deleteProviderConfig(providerId);
+  await assert.rejects(auth.getProviderConfig(providerId), { code: 'auth/configuration-not-found' });
+});
+
+test('admin auth: tenants have users of their own', async () => {
+  const tenants = auth.tenantManager();
+  const { tenantId } = await tenants.createTenant({ displayName: 'one-tenant', emailSignInConfig: { enabled: true, passwordRequired: true } });
+  await tenants.updateTenant(tenantId, { displayName: 'same-tenant' });
+  assert.equal((await tenants.getTenant(tenantId)).displayName, 'same-tenant');
+  assert.ok((await tenants.listTenants()).tenants.some((each) => each.tenantId === tenantId));
+  const user = await tenants.authForTenant(tenantId).createUser({ email: `${unique('u')}@example.com` });
+  assert.equal(user.tenantId, tenantId);
+  await assert.rejects(auth.getUser(user.uid), { code: 'auth/user-not-found' });
+  await tenants.deleteTenant(tenantId);
+  assert.ok(!(await tenants.listTenants()).tenants.some((each) => each.tenantId === tenantId));
+});
+
+test('admin auth: the configuration of a project is read and changed', async () => {
+  const configs = auth.projectConfigManager();
+  const updated = await configs.updateProjectConfig({ passwordPolicyConfig: { enforcementState: 'ENFORCE', constraints: { minLength: 8 } } });
+  assert.equal(updated.passwordPolicyConfig.constraints.minLength, 8);
+  assert.equal((await configs.getProjectConfig()).passwordPolicyConfig.enforcementState, 'ENFORCE');
+  await configs.updateProjectConfig({ passwordPolicyConfig: { enforcementState: 'OFF' } });
+});
+
 test('admin storage: files are saved, read, listed, copied and deleted', async () => {
   const folder = unique('admin');
   const file = bucket.file(`${folder}/a.txt`);
@@ -113,6 +162,13 @@ test('admin storage: a resumable upload by stream', async () => {
   const file = bucket.file(`${unique('admin')}/big`);
   await file.save(Buffer.alloc(600_000, 7), { resumable: true });
   assert.equal((await file.download())[0].length, 600_000);
+});
+
+test('admin storage: a download URL opens without credentials', async () => {
+  const file = bucket.file(`${unique('f')}.txt`);
+  await file.save('for all who have the address');
+  const answer = await fetch(await getDownloadURL(file));
+  assert.equal(await answer.text(), 'for all who have the address');
 });
 
 await run();

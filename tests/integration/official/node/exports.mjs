@@ -16,7 +16,7 @@ function declared(file, classes) {
   for (const name of classes) {
     const body = text.match(new RegExp(`^( *)export (?:declare )?(?:abstract )?class ${name}\\b[^{]*\\{\\r?\\n([\\s\\S]*?)^\\1\\}`, 'm'));
     if (!body) throw new Error(`${file} declares no class ${name}`);
-    for (const [, method] of body[2].matchAll(/^ *(?:static |abstract )*([a-zA-Z]\w*)(?:<[^(]*>)?\(/gm)) {
+    for (const [, method] of body[2].matchAll(/^ *(?:static |abstract )*([a-z]\w*)(?:<[^(]*>)?\(/gm)) {
       if (method !== 'constructor') names.add(method);
     }
   }
@@ -25,9 +25,8 @@ function declared(file, classes) {
 
 const folder = (name) => fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url));
 const found = {};
-for (const module of ['firebase/app', 'firebase/auth', 'firebase/firestore', 'firebase/firestore/lite', 'firebase/firestore/pipelines', 'firebase/storage', '@firebase/rules-unit-testing']) {
-  found[module] = await functionsOf(module);
-}
+const modules = ['firebase/app', 'firebase/auth', 'firebase/firestore', 'firebase/firestore/lite', 'firebase/firestore/pipelines', 'firebase/storage', '@firebase/rules-unit-testing'];
+for (const module of modules) found[module] = await functionsOf(module);
 found['firebase-admin/firestore'] = declared(folder('@google-cloud/firestore/types/firestore.d.ts'), [
   'Firestore', 'Transaction', 'BulkWriter', 'WriteBatch', 'DocumentReference', 'Query', 'CollectionReference',
   'CollectionGroup', 'AggregateQuery', 'FieldValue', 'Filter', 'AggregateField', 'BundleBuilder', 'QueryPartition',

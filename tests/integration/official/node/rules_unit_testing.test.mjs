@@ -1,5 +1,5 @@
 // npm `@firebase/rules-unit-testing`: host and port alone point it at the server.
-import { assertFails, assertSucceeds, initializeTestEnvironment } from '@firebase/rules-unit-testing';
+import { assertFails, assertSucceeds, initializeTestEnvironment, withFunctionTriggersDisabled } from '@firebase/rules-unit-testing';
 import { doc, getDoc, setDoc } from 'firebase/firestore';
 import { getBytes, ref, uploadString } from 'firebase/storage';
 import { assert, host, port, run, server, test, unique } from './harness.mjs';
@@ -78,6 +78,10 @@ test('rules-unit-testing: the hub tells where everything is', async () => {
   await assertSucceeds(setDoc(doc(env.authenticatedContext('a').firestore(), 'users/a'), {}));
   await env.cleanup();
   delete process.env.FIREBASE_EMULATOR_HUB;
+});
+
+test('rules-unit-testing: the hub switches function triggers', async () => {
+  assert.equal(await withFunctionTriggersDisabled({ host, port }, async () => 'done'), 'done');
 });
 
 await run();
