@@ -18,6 +18,8 @@ fi
 cp "$manifest" "$folder/package.json.new"
 cd "$folder"
 mv package.json.new package.json
+# Over other versions npm leaves two copies of a package, which the SDK does not survive in a bundle.
+rm -rf node_modules
 npm install --no-audit --no-fund --no-package-lock --loglevel=error || {
     rm -f package.json
     exit 1
