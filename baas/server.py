@@ -125,7 +125,10 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
         documents = DocumentStore(
             database,
             authorizer,
-            DocumentOptions(change_retention=float(settings.change_retention_seconds)),
+            DocumentOptions(
+                change_retention=float(settings.change_retention_seconds),
+                max_indexes=settings.documents_max_indexes,
+            ),
         )
         documents.start()
         stack.push_async_callback(documents.close)

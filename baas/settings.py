@@ -240,6 +240,12 @@ class Settings(BaseModel):
         ge=60,
         description="How long changes are kept to resume listeners and to read at past times.",
     )
+    documents_max_indexes: int = Field(
+        500,
+        ge=1,
+        description="Indexes that one database may have; for one more, an unpinned one that no query used "
+        "for an hour goes.",
+    )
     listen_max_targets: int = Field(
         1_000, ge=1, description="Targets that one Listen stream may have open."
     )

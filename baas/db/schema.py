@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-HEAD_REVISION = "0005_auth_emails"
+HEAD_REVISION = "0006_index_use"
 """The revision that this code works with: a test holds it against ``migrations/``."""
 
 _PACKAGED = Path(__file__).parent / "migrations"

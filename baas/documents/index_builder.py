@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from baas.db.unit import Database, Tx
-from baas.documents.catalogue import Catalogue, CollectionEntry
+from baas.documents.catalogue import Catalogue, CollectionEntry, DatabaseEntry
 from baas.documents.index_wishes import best_indexes, describe_shape
 from baas.documents.indexes import (
     INSERT_ENTRY,
@@ -50,6 +51,11 @@ _NEXT_JOB = (
 )
 _RETRY_SECONDS = 5.0
 _MAX_CONSIDERED = 10_000
+_ASK_AGAIN_MICROS = 60_000_000
+"""A wish that was refused is heard again after this time."""
+_HEARD: Final = 2**63
+
+_Wish: TypeAlias = tuple[DatabaseId, IndexDefinition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,9 @@ class IndexBuilder:
         self._work = asyncio.Event()
         self._work.set()  # what a restart interrupted
         self._wishes: deque[tuple[DatabaseId, IndexDefinition, str]] = deque()
-        self._considered: set[tuple[DatabaseId, IndexDefinition]] = set()
+        self._considered: dict[_Wish, int] = {}
+        """When each wish is heard again; one that was granted, once its index was dropped."""
+        self._stamped: dict[int, int] = {}
 
     # What queries ask for
 
@@ -96,10 +104,10 @@ class IndexBuilder:
             return
         for definition in best_indexes(query, joined=joined):
             wish = query.database, definition
-            if wish not in self._considered:
+            if self._now() >= self._considered.get(wish, 0):
                 if len(self._considered) >= _MAX_CONSIDERED:
                     self._considered.clear()
-                self._considered.add(wish)
+                self._considered[wish] = _HEARD
                 self._wishes.append((*wish, describe_shape(query)))
                 self._work.set()
 
@@ -115,8 +123,10 @@ class IndexBuilder:
     ) -> Index | None:
         """Register an index, to be built; answers the one there is if there is one already.
 
-        ``None`` if there are too many: pinned ones are always taken.
+        Where there are too many, one that is not used any more goes for it. ``None`` if there is none such:
+        pinned ones are always taken.
         """
+        await self.note_uses()
 
         def unit(tx: Tx) -> Index | None:
             entry = self._catalogue.database_for_write(tx, database)
@@ -128,12 +138,12 @@ class IndexBuilder:
                     return _find(tx, entry.key, index.id)
             if any(index.definition == definition for index in known):
                 return None  # it is being dropped; whoever asks again later gets it
-            if len(known) >= self._options.max_indexes and not pinned:
+            if not pinned and not self._make_room(tx, entry, known):
                 return None
             index_id = tx.insert(
                 "INSERT INTO indexes (database_id, collection_id, scope, fields, state, pinned,"
-                " requested_by, create_time, built_path_key, built_id_key)"
-                " VALUES (?, ?, ?, ?, 'building', ?, ?, ?, x'', x'')",
+                " requested_by, create_time, last_use, built_path_key, built_id_key)"
+                " VALUES (?, ?, ?, ?, 'building', ?, ?, ?, ?, x'', x'')",
                 (
                     entry.key,
                     definition.collection_id,
@@ -141,7 +151,8 @@ class IndexBuilder:
                     fields_to_text(definition.fields),
                     pinned,
                     requested_by[:2_000],
-                    self._now(),
+                    now := self._now(),
+                    now,
                 ),
             )
             self._indexes.changed(tx, entry.key)
@@ -185,13 +196,55 @@ class IndexBuilder:
 
         def unit(tx: Tx) -> None:
             entry = self._catalogue.database_for_write(tx, database)
-            if _find(tx, entry.key, index_id).pinned:
+            index = _find(tx, entry.key, index_id)
+            if index.pinned:
                 raise FailedPrecondition("The index is pinned: unpin it first.")
-            tx.run("UPDATE indexes SET state = 'dropping' WHERE id = ?", (index_id,))
-            self._indexes.changed(tx, entry.key)
+            self._begin_drop(tx, entry, index)
 
         await self._database.write(unit)
         self._work.set()
+
+    def _make_room(self, tx: Tx, entry: DatabaseEntry, known: Sequence[Index]) -> bool:
+        """Whether one more index may be made; if need be, the one unused for the longest time goes."""
+        kept = [index for index in known if index.state is not IndexState.DROPPING]
+        if len(kept) < self._options.max_indexes:
+            return True
+        idle_since = self._now() - int(self._options.index_idle * 1_000_000)
+        idle = [index for index in kept if not index.pinned and index.last_use.micros <= idle_since]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda index: (index.last_use, index.id))
+        log.info("index %d makes room for another: %s", oldest.id, oldest.definition)
+        self._begin_drop(tx, entry, oldest)
+        return True
+
+    async def note_uses(self) -> None:
+        """Store which indexes were used lately. An index's time is stored again only when a good part of
+        ``index_idle`` has passed, so most calls write nothing."""
+        now = self._now()
+        grain = int(self._options.index_idle * 250_000)
+        used = self._indexes.take_uses()
+        due = [index_id for index_id in used if now - self._stamped.get(index_id, 0) >= grain]
+        if not due:
+            return
+
+        def unit(tx: Tx) -> None:
+            tx.run_many(
+                "UPDATE indexes SET last_use = ? WHERE id = ?",
+                [(now, index_id) for index_id in due],
+            )
+
+        await self._database.write(unit)
+        self._stamped.update(dict.fromkeys(due, now))
+
+    def _begin_drop(self, tx: Tx, entry: DatabaseEntry, index: Index) -> None:
+        tx.run("UPDATE indexes SET state = 'dropping' WHERE id = ?", (index.id,))
+        self._indexes.changed(tx, entry.key)
+
+        def hear_again() -> None:
+            self._considered.pop((entry.id, index.definition), None)
+
+        tx.on_flush(hear_again)
 
     def _set_pinned(self, tx: Tx, database_key: int, index_id: int, *, pinned: bool) -> None:
         tx.run("UPDATE indexes SET pinned = ? WHERE id = ?", (pinned, index_id))
@@ -216,7 +269,10 @@ class IndexBuilder:
         more = True
         while more or self._wishes:
             while self._wishes:
-                await self.request(*self._wishes.popleft())
+                database, definition, shape = self._wishes.popleft()
+                if await self.request(database, definition, shape) is None:
+                    again = self._now() + _ASK_AGAIN_MICROS
+                    self._considered[database, definition] = again
             more = await self.step()
 
     async def step(self) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -84,7 +84,8 @@ class IndexDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index and how it stands. ``requested_by`` tells an operator what asked for it."""
+    """An index and how it stands. ``requested_by`` tells an operator what asked for it; ``last_use`` is when
+    a query used it, give or take some minutes."""
 
     id: int
     definition: IndexDefinition
@@ -92,6 +93,7 @@ class Index:
     pinned: bool
     requested_by: str
     create_time: Timestamp
+    last_use: Timestamp
 
 
 def fields_to_text(fields: Sequence[IndexField]) -> str:
@@ -185,8 +187,8 @@ def _untouched(definition: IndexDefinition, before: Document, after: Document) -
 
 
 _SELECT = (
-    "SELECT id, collection_id, scope, fields, state, pinned, requested_by, create_time FROM indexes"
-    " WHERE database_id = ? ORDER BY id"
+    "SELECT id, collection_id, scope, fields, state, pinned, requested_by, create_time,"
+    " last_use FROM indexes WHERE database_id = ? ORDER BY id"
 )
 
 
@@ -200,6 +202,7 @@ def load_indexes(tx: Tx, database_key: int) -> tuple[Index, ...]:
             bool(row[5]),
             row[6],
             Timestamp(row[7]),
+            Timestamp(row[8]),
         )
         for row in tx.all(_SELECT, (database_key,))
     )
@@ -219,6 +222,7 @@ class IndexCatalogue:
     def __init__(self) -> None:
         self.plans: Remembered[object] = Remembered(PLANS)
         """Plans of queries that come again, by the query and the indexes that they were made for."""
+        self._used: set[int] = set()
         self._for_writer: dict[int, _ByCollection] = {}
         self._for_readers: dict[int, tuple[int, _ByCollection]] = {}
 
@@ -249,6 +253,17 @@ class IndexCatalogue:
             )
             self._for_readers[database_key] = known
         return known[1].get(collection_id, ())
+
+    def note_use(self, index_ids: Collection[int]) -> None:
+        """A query uses these indexes. For every query, from any thread: no more than a mark in memory."""
+        self._used.update(index_ids)
+
+    def take_uses(self) -> frozenset[int]:
+        """The indexes that queries used since this was asked last."""
+        used, self._used = self._used, set()
+        return frozenset(
+            list(used)
+        )  # a copy made in one step, as a thread may hold the old set still
 
     def changed(self, tx: Tx, database_key: int) -> None:
         """A unit of the writer changed the indexes of a database."""

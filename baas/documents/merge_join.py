@@ -33,6 +33,11 @@ class MergeJoin(Plan):
     exact: bool
     ordered: bool = True
 
+    @property
+    def index_ids(self) -> tuple[int, ...]:
+        """See :meth:`Plan.index_ids`."""
+        return tuple(scan.index.id for scan in self.scans)
+
     def run(
         self, reader: Reader, examined: Examined, most: int | None = None
     ) -> Iterator[Document]:

@@ -49,7 +49,13 @@ class DocumentOptions:
     index_chunk: int = 100
     """Documents that one unit of index building looks at."""
     max_indexes: int = 500
-    """Indexes in one database; queries beyond run on what there is."""
+    """Indexes in one database, pinned ones included. For one more that a query wishes for, the unpinned one
+    that was not used for the longest time goes."""
+    index_idle: float = 3_600.0
+    """Only an index that no query used for so long goes for another. While all are in use, queries beyond
+    run on what there is."""
+    index_use_interval: float = 60.0
+    """How often it is noted which indexes were used."""
 
     ttl_interval: float = 60.0
     """How often expired documents are looked for."""

@@ -46,6 +46,11 @@ class Plan(ABC):
         """Whether it looks at hardly more rows than are taken of it."""
         return self.ordered and self.exact
 
+    @property
+    def index_ids(self) -> tuple[int, ...]:
+        """The indexes that it uses."""
+        return ()
+
     @abstractmethod
     def run(
         self, reader: Reader, examined: Examined, most: int | None = None
@@ -243,6 +248,11 @@ class IndexScan(Plan):
     gaps: tuple[bytes, ...] = ()
     """Encoded values, in the order of keys, that the field after the prefix must not have: they are jumped
     over."""
+
+    @property
+    def index_ids(self) -> tuple[int, ...]:
+        """See :meth:`Plan.index_ids`."""
+        return (self.index.id,)
 
     def run(
         self, reader: Reader, examined: Examined, most: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from baas.db.unit import Tx
@@ -189,6 +189,10 @@ class Reader:
         if self.entry is None:
             return ()
         return self._indexes.ready(self.tx, self.entry.key, self._generation, collection_id)
+
+    def note_use(self, index_ids: Collection[int]) -> None:
+        """Indexes that a query is going to use."""
+        self._indexes.note_use(index_ids)
 
     @property
     def plans(self) -> Remembered[object]:

@@ -96,6 +96,7 @@ class Scan:
     def documents(self) -> Iterator[Document]:
         """The results in order, each once."""
         reader, query = self._reader, self.query
+        self._note_use()
         overlay = reader.overlay() if reader.is_past else {}
         sources = [
             self._ordered(plan, self._checked(plan, filters))
@@ -119,7 +120,12 @@ class Scan:
         """How many results there are, at most ``most``, if that can be told without fetching them."""
         if len(self.plans) != 1 or not self.plans[0].exact or self._reader.is_past:
             return None
+        self._note_use()
         return self.plans[0].count(self._reader, most, self.examined)
+
+    def _note_use(self) -> None:
+        for plan in self.plans:
+            self._reader.note_use(plan.index_ids)
 
     def _checked(self, plan: Plan, filters: Conjunction) -> Iterator[Document]:
         """The plan's candidates that are results of its disjunct, at the version read.

@@ -115,6 +115,7 @@ class DocumentStore:
             self.indexes.run,
             (self._options.prune_interval, self.retention.prune),
             (self._options.ttl_interval, self.expiry.sweep),
+            (self._options.index_use_interval, self.indexes.note_uses),
         )
 
     def start(self) -> None:

@@ -96,6 +96,8 @@ indexes = sa.Table(
     # how far the building has come: the collection and document last looked at
     sa.Column("built_path_key", sa.LargeBinary, nullable=False),
     sa.Column("built_id_key", sa.LargeBinary, nullable=False),
+    # when a query last used it, give or take some minutes; at first, when it was made
+    sa.Column("last_use", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("database_id", "collection_id", "scope", "fields"),
     sqlite_autoincrement=True,
 )
