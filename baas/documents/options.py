@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from baas.model.limits import MAX_BATCH_GET, MAX_BATCH_WRITES, MAX_WRITES
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentOptions:
@@ -16,11 +18,11 @@ class DocumentOptions:
     prune_chunk: int = 500
     """Rows that one unit of background work touches at most; the writer's others wait no longer."""
 
-    max_writes: int = 10_000
+    max_writes: int = MAX_WRITES
     """Writes in one commit."""
-    max_batch_writes: int = 500
+    max_batch_writes: int = MAX_BATCH_WRITES
     """Writes in one batch write."""
-    max_batch_get: int = 10_000
+    max_batch_get: int = MAX_BATCH_GET
     """Documents in one batch get."""
     max_page_size: int = 1_000
     """Documents, or collection ids, on one page of a list."""

@@ -49,6 +49,7 @@ from baas.documents.writer import Writer
 from baas.errors import Aborted, ApiError, DeadlineExceeded, InvalidArgument, PermissionDenied
 from baas.model.canonical import canonical_id, canonicalize, check_aggregations
 from baas.model.document import Document
+from baas.model.limits import check_get_count, check_write_count
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import (
     LATEST,
@@ -226,8 +227,7 @@ class DocumentStore:
 
     @staticmethod
     def _check_writes(database: DatabaseId, writes: Sequence[Write], limit: int) -> None:
-        if len(writes) > limit:
-            raise InvalidArgument(f"At most {limit} writes are allowed in one request.")
+        check_write_count(len(writes), limit)
         for write in writes:
             if write.name.database != database:
                 raise InvalidArgument(
@@ -261,10 +261,7 @@ class DocumentStore:
             PermissionDenied: the caller may not read one of them.
             InvalidArgument: too many, or of another database.
         """
-        if len(names) > self._options.max_batch_get:
-            raise InvalidArgument(
-                f"At most {self._options.max_batch_get} documents can be read at once."
-            )
+        check_get_count(len(names), self._options.max_batch_get)
 
         def unit(reader: Reader) -> list[tuple[DocumentName, Document | None]]:
             found = []

@@ -119,6 +119,50 @@ def canonicalize(query: Query) -> Query:
     )
 
 
+def check_filter_count(count: int) -> None:
+    """Check how many filters a query has, those that join others included.
+
+    Raises:
+        InvalidArgument: too many.
+    """
+    if count > MAX_FILTERS:
+        raise InvalidArgument(f"A query may have at most {MAX_FILTERS} filters.")
+
+
+def check_comparison_values(op: Operator, count: int) -> None:
+    """Check with how many values an operator that takes a list compares.
+
+    Raises:
+        InvalidArgument: too many.
+    """
+    limit = _LISTS.get(op)
+    if limit is not None and count > limit:
+        raise InvalidArgument(f"'{op.name}' supports up to {limit} comparison values.")
+
+
+def check_order_count(count: int) -> None:
+    """Check how many orders a query has.
+
+    Raises:
+        InvalidArgument: too many.
+    """
+    if count > MAX_ORDERS:
+        raise InvalidArgument(f"A query may have at most {MAX_ORDERS} orders.")
+
+
+def check_aggregation_count(count: int) -> None:
+    """Check how many aggregations are asked for.
+
+    Raises:
+        InvalidArgument: too many.
+    """
+    if count > MAX_AGGREGATIONS:
+        raise InvalidArgument(
+            f"The maximum number of aggregations allowed in an aggregation query is "
+            f"{MAX_AGGREGATIONS}."
+        )
+
+
 def check_aggregations(aggregations: Sequence[Aggregation]) -> None:
     """Check what is asked for.
 
@@ -127,11 +171,7 @@ def check_aggregations(aggregations: Sequence[Aggregation]) -> None:
     """
     if not aggregations:
         raise InvalidArgument("Aggregations can not be empty.")
-    if len(aggregations) > MAX_AGGREGATIONS:
-        raise InvalidArgument(
-            f"The maximum number of aggregations allowed in an aggregation query is "
-            f"{MAX_AGGREGATIONS}."
-        )
+    check_aggregation_count(len(aggregations))
     aliases: set[str] = set()
     for aggregation in aggregations:
         if aggregation.alias in aliases:
@@ -219,8 +259,7 @@ def _check_filter(condition: Filter, database: DatabaseId) -> None:
     not_in = False
     filters = _walk(condition, 1)
     for count, part in enumerate(filters, start=1):
-        if count > MAX_FILTERS:
-            raise InvalidArgument(f"A query may have at most {MAX_FILTERS} filters.")
+        check_filter_count(count)
         if isinstance(part, CompositeFilter):
             listed = listed or part.op == "OR"
             continue
@@ -263,8 +302,7 @@ def _check_field_filter(condition: FieldFilter, database: DatabaseId) -> None:
             raise InvalidArgument(f"'{op.name}' requires an ArrayValue.")
         if not values and op is not Operator.IN:
             raise InvalidArgument(f"'{op.name}' requires a non-empty ArrayValue.")
-        if len(values) > _LISTS[op]:
-            raise InvalidArgument(f"'{op.name}' supports up to {_LISTS[op]} comparison values.")
+        check_comparison_values(op, len(values))
     if condition.field_path == DOCUMENT_ID:
         _check_name_filter(condition, database)
 
@@ -301,8 +339,7 @@ def _check_name_value(value: Value, database: DatabaseId, what: str) -> None:
 
 
 def _check_orders(orders: tuple[Order, ...]) -> None:
-    if len(orders) > MAX_ORDERS:
-        raise InvalidArgument(f"A query may have at most {MAX_ORDERS} orders.")
+    check_order_count(len(orders))
     seen: set[FieldPath] = set()
     for order in orders:
         path = order.field_path

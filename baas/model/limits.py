@@ -23,6 +23,12 @@ MAX_VECTOR_DIMENSIONS: Final = 2_048
 MAX_TRANSFORMS: Final = 500
 """Transforms of one document in one commit."""
 MAX_REQUEST_BYTES: Final = 10 * 1_048_576
+MAX_WRITES: Final = 10_000
+"""Writes in one commit."""
+MAX_BATCH_WRITES: Final = 500
+"""Writes in one batch write."""
+MAX_BATCH_GET: Final = 10_000
+"""Documents in one batch get."""
 MAX_DISJUNCTIONS: Final = 30
 MAX_IN_VALUES: Final = 30
 MAX_NOT_IN_VALUES: Final = 10
@@ -36,6 +42,26 @@ _RESERVED_FIELD = re.compile(r"__.*__", re.DOTALL)
 _NAME_OVERHEAD: Final = 16
 _DOCUMENT_OVERHEAD: Final = 32
 _VECTOR_OVERHEAD: Final = len("__type__") + 1 + len("__vector__") + 1 + len("value") + 1
+
+
+def check_write_count(count: int, limit: int) -> None:
+    """Check how many writes a request has.
+
+    Raises:
+        InvalidArgument: more than ``limit``.
+    """
+    if count > limit:
+        raise InvalidArgument(f"At most {limit} writes are allowed in one request.")
+
+
+def check_get_count(count: int, limit: int) -> None:
+    """Check how many documents a request names.
+
+    Raises:
+        InvalidArgument: more than ``limit``.
+    """
+    if count > limit:
+        raise InvalidArgument(f"At most {limit} documents can be read at once.")
 
 
 def document_size(name: DocumentName, fields: Fields) -> int:

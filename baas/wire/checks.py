@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from baas.errors import InvalidArgument
-from baas.model.canonical import check_aggregations, check_field_path
+from baas.model.canonical import check_aggregations, check_field_path, check_filter_count
 from baas.model.limits import MAX_FILTER_DEPTH, MAX_TRANSFORMS
 from baas.model.paths import (
     DOCUMENT_ID,
@@ -108,6 +108,16 @@ def checked_transform(path: str, kind: TransformKind, operand: Value) -> FieldTr
     return FieldTransform(parsed, kind, operand)
 
 
+def check_transform_count(count: int) -> None:
+    """Check how many transforms a write has.
+
+    Raises:
+        InvalidArgument: too many.
+    """
+    if count > MAX_TRANSFORMS:
+        raise InvalidArgument(f"A document may have at most {MAX_TRANSFORMS} transforms a commit.")
+
+
 def checked_transforms(transforms: Iterable[FieldTransform]) -> tuple[FieldTransform, ...]:
     """The transforms of one write. One path may be transformed repeatedly.
 
@@ -115,8 +125,6 @@ def checked_transforms(transforms: Iterable[FieldTransform]) -> tuple[FieldTrans
         InvalidArgument: a field is transformed together with one nested in it.
     """
     result = tuple(transforms)
-    if len(result) > MAX_TRANSFORMS:
-        raise InvalidArgument(f"A document may have at most {MAX_TRANSFORMS} transforms a commit.")
     paths = {transform.field_path for transform in result}
     for path in paths:
         for length in range(1, len(path)):
@@ -140,6 +148,24 @@ def checked_filter(condition: FieldFilter) -> FieldFilter:
         if not condition.value:
             raise InvalidArgument(f"'{condition.op.name}' requires a non-empty ArrayValue.")
     return condition
+
+
+class FilterCount:
+    """Counts the filters of one query, each before it is looked at."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 1
+
+    def add(self, filters: int) -> None:
+        """The parts of a composite filter, to be counted before they are parsed.
+
+        Raises:
+            InvalidArgument: too many by now.
+        """
+        self._count += filters
+        check_filter_count(self._count)
 
 
 def check_filter_depth(depth: int) -> None:

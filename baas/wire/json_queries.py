@@ -6,6 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from baas.errors import InvalidArgument
+from baas.model.canonical import (
+    check_aggregation_count,
+    check_comparison_values,
+    check_order_count,
+)
 from baas.model.paths import FieldPath
 from baas.model.query import (
     Aggregation,
@@ -22,6 +27,7 @@ from baas.model.query import (
 )
 from baas.model.values import Value, Vector
 from baas.wire.checks import (
+    FilterCount,
     check_filter_depth,
     checked_filter,
     checked_up_to,
@@ -37,7 +43,7 @@ from baas.wire.enums import (
     UNARY_OPERATORS,
 )
 from baas.wire.json_reader import JsonObject
-from baas.wire.json_values import decode_double, decode_operand, decode_value
+from baas.wire.json_values import decode_double, decode_operand, decode_value, listed_values
 from baas.wire.value_checks import BadField
 
 _QUERY: Final = frozenset(
@@ -109,9 +115,16 @@ def parse_query(
     )
 
 
-def parse_filter(raw: object, where: str, strict: bool, depth: int = 1) -> Filter:
-    """A ``Filter``."""
+def parse_filter(
+    raw: object, where: str, strict: bool, depth: int = 1, count: FilterCount | None = None
+) -> Filter:
+    """A ``Filter``. ``count`` is of the whole query's filters.
+
+    Raises:
+        InvalidArgument: malformed, too many, or nested too deeply.
+    """
     check_filter_depth(depth)
+    count = count or FilterCount()
     message = JsonObject(raw, _FILTER, where, strict=strict)
     kind = message.one_of("fieldFilter", "unaryFilter", "compositeFilter")
     if kind == "compositeFilter":
@@ -120,11 +133,12 @@ def parse_filter(raw: object, where: str, strict: bool, depth: int = 1) -> Filte
         if op is None:
             raise InvalidArgument("Unsupported CompositeFilter operator: AND or OR is expected.")
         parts = composite.items("filters")
+        count.add(len(parts))
         place = composite.place("filters")
         return CompositeFilter(
             op,
             tuple(
-                parse_filter(part, f"{place}[{index}]", strict, depth + 1)
+                parse_filter(part, f"{place}[{index}]", strict, depth + 1, count)
                 for index, part in enumerate(parts)
             ),
         )
@@ -140,6 +154,7 @@ def parse_filter(raw: object, where: str, strict: bool, depth: int = 1) -> Filte
         if operator is None:
             raise InvalidArgument("Unknown FieldFilter operator.")
         path = _parse_field(field, "field")
+        check_comparison_values(operator, listed_values(field.get("value")))
         operand = _parse_value(field, "value", decode_operand)
         return checked_filter(FieldFilter(path, operator, operand))
     raise InvalidArgument(f"'{where}' must be a fieldFilter, a unaryFilter or a compositeFilter.")
@@ -162,9 +177,11 @@ def parse_aggregations(
         where=message.place("structuredQuery"),
     )
     place = message.place("aggregations")
+    items = message.items("aggregations")
+    check_aggregation_count(len(items))
     aggregations = [
         _parse_aggregation(JsonObject(each, _AGGREGATION, f"{place}[{index}]", strict=strict))
-        for index, each in enumerate(message.items("aggregations"))
+        for index, each in enumerate(items)
     ]
     return query, named_aggregations(aggregations)
 
@@ -202,7 +219,9 @@ def _decode_at(raw: object, place: str, decode: Callable[[object], Value]) -> Va
 def _parse_orders(message: JsonObject) -> tuple[Order, ...]:
     place = message.place("orderBy")
     orders = []
-    for index, raw in enumerate(message.items("orderBy")):
+    items = message.items("orderBy")
+    check_order_count(len(items))
+    for index, raw in enumerate(items):
         order = JsonObject(raw, _ORDER, f"{place}[{index}]", strict=message.strict)
         direction = order.enum("direction", _DIRECTION_NAMES, _DIRECTION_NUMBERS)
         orders.append(Order(_parse_field(order, "field"), direction or Direction.ASCENDING))

@@ -12,6 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from baas.errors import InvalidArgument
+from baas.model.limits import (
+    MAX_BATCH_GET,
+    MAX_BATCH_WRITES,
+    MAX_WRITES,
+    check_get_count,
+    check_write_count,
+)
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import (
     Consistency,
@@ -30,6 +37,7 @@ from baas.model.write import (
 )
 from baas.wire.checks import (
     check_query_given,
+    check_transform_count,
     check_written_once,
     checked_name,
     checked_page_size,
@@ -162,9 +170,18 @@ def parse_write(
 
 
 def parse_writes(
-    raw: Sequence[object], database: DatabaseId | None, *, strict: bool = True
+    raw: Sequence[object],
+    database: DatabaseId | None,
+    *,
+    strict: bool = True,
+    limit: int = MAX_WRITES,
 ) -> tuple[Write, ...]:
-    """The items of a ``writes`` member."""
+    """The items of a ``writes`` member; they are counted before any is looked at.
+
+    Raises:
+        InvalidArgument: more than ``limit``, or one is malformed.
+    """
+    check_write_count(len(raw), limit)
     writes = tuple(
         parse_write(each, database=database, strict=strict, where=f"writes[{index}]")
         for index, each in enumerate(raw)
@@ -187,7 +204,8 @@ def parse_batch_write(
     """A ``BatchWriteRequest``: no document may be written twice."""
     message = JsonObject(raw, _BATCH_WRITE, "", strict=strict)
     database = parse_database(message, database)
-    writes = parse_writes(message.items("writes"), database, strict=strict)
+    items = message.items("writes")
+    writes = parse_writes(items, database, strict=strict, limit=MAX_BATCH_WRITES)
     check_written_once(writes)
     return BatchWriteRequest(database, writes, message.labels("labels"))
 
@@ -265,7 +283,9 @@ def parse_batch_get(
     """A ``BatchGetDocumentsRequest``."""
     message = JsonObject(raw, _BATCH_GET, "", strict=strict)
     database = parse_database(message, database)
-    names = tuple(checked_name(text, database) for text in message.texts("documents"))
+    texts = message.texts("documents")
+    check_get_count(len(texts), MAX_BATCH_GET)
+    names = tuple(checked_name(text, database) for text in texts)
     mask = parse_mask(message.get("mask"), strict=strict)
     return BatchGetRequest(database, names, mask, parse_consistency(raw, strict=strict))
 
@@ -420,9 +440,11 @@ def _parse_legacy_transform(
 
 def _parse_transforms(message: JsonObject, member: str) -> tuple[FieldTransform, ...]:
     place = message.place(member)
+    items = message.items(member)
+    check_transform_count(len(items))
     return checked_transforms(
         _parse_transform(JsonObject(raw, _TRANSFORM, f"{place}[{index}]", strict=message.strict))
-        for index, raw in enumerate(message.items(member))
+        for index, raw in enumerate(items)
     )
 
 

@@ -89,6 +89,15 @@ def decode_operand(raw: object, depth: int = 0) -> Value:
     return decode_value(raw, depth)
 
 
+def listed_values(raw: object) -> int:
+    """How many elements an array value seems to have, without decoding it; 0 for anything else."""
+    if type(raw) is not dict:
+        return 0
+    content = raw.get("arrayValue", raw.get("array_value"))
+    elements = content.get("values") if type(content) is dict else None
+    return len(elements) if type(elements) is list else 0
+
+
 def decode_fields_object(raw: object, depth: int = 0) -> Fields:
     """Decode and check the object of a ``fields`` key; ``None`` counts as empty.
 

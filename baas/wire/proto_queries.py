@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from baas.errors import InvalidArgument
+from baas.model.canonical import (
+    check_aggregation_count,
+    check_comparison_values,
+    check_order_count,
+)
 from baas.model.paths import FieldPath
 from baas.model.query import (
     Aggregation,
@@ -20,6 +25,7 @@ from baas.model.query import (
 )
 from baas.model.values import Vector
 from baas.wire.checks import (
+    FilterCount,
     check_filter_depth,
     checked_filter,
     checked_up_to,
@@ -44,6 +50,7 @@ def decode_query(parent_name: str, message: Any) -> Query:
         InvalidArgument: malformed.
     """
     database, parent = parent_path(parent_name)
+    check_order_count(len(message.order_by))
     sources = getattr(message, "from")
     if len(sources) > 1:
         raise InvalidArgument("StructuredQuery.from cannot have more than one collection selector.")
@@ -63,20 +70,22 @@ def decode_query(parent_name: str, message: Any) -> Query:
     )
 
 
-def decode_filter(message: Any, depth: int = 1) -> Filter:
-    """A ``Filter``.
+def decode_filter(message: Any, depth: int = 1, count: FilterCount | None = None) -> Filter:
+    """A ``Filter``. ``count`` is of the whole query's filters.
 
     Raises:
-        InvalidArgument: malformed, or nested too deeply.
+        InvalidArgument: malformed, too many, or nested too deeply.
     """
     check_filter_depth(depth)
+    count = count or FilterCount()
     kind = message.WhichOneof("filter_type")
     if kind == "composite_filter":
         composite = message.composite_filter
         op = COMPOSITE_OPERATORS.get(composite.op)
         if op is None:
             raise InvalidArgument("Unsupported CompositeFilter operator: AND or OR is expected.")
-        parts = tuple(decode_filter(part, depth + 1) for part in composite.filters)
+        count.add(len(composite.filters))
+        parts = tuple(decode_filter(part, depth + 1, count) for part in composite.filters)
         return CompositeFilter(op, parts)
     if kind == "unary_filter":
         unary = message.unary_filter
@@ -90,6 +99,8 @@ def decode_filter(message: Any, depth: int = 1) -> Filter:
         if operator is None:
             raise InvalidArgument("Unknown FieldFilter operator.")
         path = field_path(field.field.field_path)
+        if field.value.WhichOneof("value_type") == "array_value":
+            check_comparison_values(operator, len(field.value.array_value.values))
         return checked_filter(FieldFilter(path, operator, decode_operand(field.value)))
     raise InvalidArgument("A filter must be a field, a unary or a composite filter.")
 
@@ -100,6 +111,7 @@ def decode_aggregations(parent_name: str, message: Any) -> tuple[Query, tuple[Ag
     Raises:
         InvalidArgument: malformed, no aggregation, more than five, or an alias used twice.
     """
+    check_aggregation_count(len(message.aggregations))
     query = decode_query(parent_name, message.structured_query)
     return query, named_aggregations([_decode_aggregation(each) for each in message.aggregations])
 

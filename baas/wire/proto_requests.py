@@ -5,10 +5,17 @@ Every function takes a message and answers the model, or raises :class:`~baas.er
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from baas.errors import InvalidArgument
+from baas.model.limits import (
+    MAX_BATCH_GET,
+    MAX_BATCH_WRITES,
+    MAX_WRITES,
+    check_get_count,
+    check_write_count,
+)
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.query import Consistency, TransactionOptions
 from baas.model.repeated_writes import check_repeated_writes
@@ -24,6 +31,7 @@ from baas.model.write import (
 )
 from baas.wire.checks import (
     check_query_given,
+    check_transform_count,
     check_unnamed,
     check_written_once,
     checked_name,
@@ -99,8 +107,15 @@ def decode_write(message: Any, database: DatabaseId | None = None) -> Write:
     return checked_write(Write(kind, name, {}, mask, transforms, precondition))
 
 
-def decode_writes(messages: Iterable[Any], database: DatabaseId | None) -> tuple[Write, ...]:
-    """Writes, in order."""
+def decode_writes(
+    messages: Sequence[Any], database: DatabaseId | None, limit: int = MAX_WRITES
+) -> tuple[Write, ...]:
+    """Writes, in order; they are counted before any is looked at.
+
+    Raises:
+        InvalidArgument: more than ``limit``, or one is malformed.
+    """
+    check_write_count(len(messages), limit)
     writes = tuple(decode_write(each, database) for each in messages)
     check_repeated_writes(writes)
     return writes
@@ -116,7 +131,7 @@ def decode_commit(message: Any) -> Commit:
 def decode_batch_write(message: Any) -> BatchWriteRequest:
     """A ``BatchWriteRequest``: no document may be written twice."""
     database = DatabaseId.parse(message.database)
-    writes = decode_writes(message.writes, database)
+    writes = decode_writes(message.writes, database, MAX_BATCH_WRITES)
     check_written_once(writes)
     return BatchWriteRequest(database, writes, dict(message.labels))
 
@@ -197,6 +212,7 @@ def decode_get_document(message: Any) -> GetDocumentRequest:
 def decode_batch_get(message: Any) -> BatchGetRequest:
     """A ``BatchGetDocumentsRequest``."""
     database = DatabaseId.parse(message.database)
+    check_get_count(len(message.documents), MAX_BATCH_GET)
     names = tuple(checked_name(name, database) for name in message.documents)
     return BatchGetRequest(database, names, decode_mask(message), decode_consistency(message))
 
@@ -359,7 +375,8 @@ def _time(message: Any, member: str) -> Timestamp | None:
     return decode_timestamp(getattr(message, member)) if message.HasField(member) else None
 
 
-def _decode_transforms(messages: Iterable[Any]) -> tuple[FieldTransform, ...]:
+def _decode_transforms(messages: Sequence[Any]) -> tuple[FieldTransform, ...]:
+    check_transform_count(len(messages))
     return checked_transforms(map(_decode_transform, messages))
 
 
