@@ -59,15 +59,15 @@ class Timeline:
         self._message: tuple[int, bytes, TargetChange] | None = None
         self._early: list[CommitChanges] | None = []
         self._opening: asyncio.Task[None] | None = None
+        self._learning: asyncio.Task[None] | None = None
 
     def commit(self, commit: CommitChanges) -> None:
         """Take a commit of the feed; those that already came with a read are passed over."""
         if self._early is not None:
             self._early.append(commit)
         elif self.epoch == NO_HISTORY:
-            # the first commit begins the history, whose epoch resume tokens have to carry
             self._early = [commit]
-            self._tasks.spawn(self._learn_epoch())
+            self._bring_early()
         else:
             self._bring(commit)
 
@@ -99,7 +99,8 @@ class Timeline:
 
         async with self._loads:
             value, version, epoch, commits = await self._source.read(self.database, with_commits)
-        self.epoch = epoch
+        if epoch != NO_HISTORY:  # as old a read may come back when the epoch is known
+            self.epoch = epoch
         self._bring_early()
         if version > self.frontier:
             if commits is None:
@@ -142,7 +143,17 @@ class Timeline:
         self._spread(version, commit.changes, keys)
 
     def _bring_early(self) -> None:
-        """Bring the commits that came before they could be taken."""
+        """Bring the commits that came before they could be taken.
+
+        The first one begins the history, whose epoch resume tokens have to carry: it waits for that.
+        """
+        if self._early and self.epoch == NO_HISTORY:
+            if self._learning is None or self._learning.done():
+                self._learning = self._tasks.spawn(self._learn_epoch())
+        else:
+            self._release_early()
+
+    def _release_early(self) -> None:
         early, self._early = self._early or [], None
         for commit in early:
             self._bring(commit)
@@ -159,7 +170,7 @@ class Timeline:
             self.epoch = await self._source.read(self.database, lambda reader: reader.epoch)
         except ApiError:
             log.exception("the epoch of %s could not be read", self.database.name)
-        self._bring_early()
+        self._release_early()
 
 
 def _touched(changes: Iterable[Change]) -> frozenset[Key]:
