@@ -38,7 +38,9 @@ TWINNED = (
     "firestore/_transaction.py",
     "storage/__init__.py",
     "storage/_operations.py",
+    "storage/_resumable.py",
     "storage/_storage.py",
+    "storage/_upload_task.py",
     "testing/__init__.py",
     "testing/_environment.py",
 )

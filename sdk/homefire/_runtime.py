@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 Lock: TypeAlias = asyncio.Lock
+Event: TypeAlias = asyncio.Event
 Callback: TypeAlias = Callable[[T], Awaitable[None] | None]
+Hook: TypeAlias = Callable[[], Awaitable[None] | None]
 AsyncFunction: TypeAlias = Callable[[A], Awaitable[T]]
 Operation: TypeAlias = Awaitable[T]
 
@@ -25,6 +27,20 @@ logger = logging.getLogger("homefire")
 async def sleep(seconds: float) -> None:
     """Wait."""
     await asyncio.sleep(seconds)
+
+
+async def wait_at_most(event: Event, seconds: float) -> None:
+    """Wait until the event is set, or the time is over."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def off_loop(work: Callable[[], T]) -> T:
+    """The outcome of work that blocks, which does not hold up the event loop meanwhile."""
+    return await asyncio.to_thread(work)
 
 
 async def settle(operation: Operation[T]) -> T:
@@ -45,6 +61,33 @@ async def invoke_logged(callback: Callback[T], value: T) -> None:
         await invoke(callback, value)
     except Exception:
         logger.exception("A callback raised an exception")
+
+
+class Outcome(Generic[T]):
+    """What will be known later: wait for it with ``await`` or :meth:`result`, as often as you like."""
+
+    def __init__(self) -> None:
+        self._known = asyncio.Event()
+        self._value: T | None = None
+        self._failure: Exception | None = None
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.result().__await__()
+
+    async def result(self) -> T:
+        """Wait for the outcome; raises what went wrong."""
+        await self._known.wait()
+        if self._failure is not None:
+            raise self._failure
+        return cast(T, self._value)
+
+    def _succeed(self, value: T) -> None:
+        self._value = value
+        self._known.set()
+
+    def _fail(self, failure: Exception) -> None:
+        self._failure = failure
+        self._known.set()
 
 
 class Background:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from homefire._runtime import logger
 
 A = TypeVar("A")
 T = TypeVar("T")
 
+Event: TypeAlias = threading.Event
 Callback: TypeAlias = Callable[[T], None]
+Hook: TypeAlias = Callable[[], None]
 Function: TypeAlias = Callable[[A], T]
 Operation: TypeAlias = Callable[[], T]
 
@@ -40,6 +42,16 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def wait_at_most(event: Event, seconds: float) -> None:
+    """Wait until the event is set, or the time is over."""
+    event.wait(seconds)
+
+
+def off_loop(work: Callable[[], T]) -> T:
+    """The outcome of work that blocks."""
+    return work()
+
+
 def settle(operation: Operation[T]) -> T:
     """The outcome of something that a caller wants done."""
     return operation()
@@ -56,6 +68,30 @@ def invoke_logged(callback: Callback[T], value: T) -> None:
         callback(value)
     except Exception:
         logger.exception("A callback raised an exception")
+
+
+class Outcome(Generic[T]):
+    """What will be known later: wait for it with :meth:`result`, as often as you like."""
+
+    def __init__(self) -> None:
+        self._known = threading.Event()
+        self._value: T | None = None
+        self._failure: Exception | None = None
+
+    def result(self) -> T:
+        """Wait for the outcome; raises what went wrong."""
+        self._known.wait()
+        if self._failure is not None:
+            raise self._failure
+        return cast(T, self._value)
+
+    def _succeed(self, value: T) -> None:
+        self._value = value
+        self._known.set()
+
+    def _fail(self, failure: Exception) -> None:
+        self._failure = failure
+        self._known.set()
 
 
 class Background:
@@ -98,12 +134,17 @@ class Background:
 __all__ = [
     "Background",
     "Callback",
+    "Event",
     "Function",
+    "Hook",
     "Lock",
     "Operation",
+    "Outcome",
     "invoke",
     "invoke_logged",
     "logger",
+    "off_loop",
     "settle",
     "sleep",
+    "wait_at_most",
 ]

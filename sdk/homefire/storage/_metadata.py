@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from homefire.errors import StorageError
+from homefire.storage._encoding import content_type_of
 
 
 class SettableMetadata(TypedDict, total=False):
@@ -65,6 +66,14 @@ def to_wire(metadata: SettableMetadata | None) -> dict[str, Any]:
             raise StorageError("storage/invalid-argument", f"{key!r} cannot be set as metadata.")
         wire[_WIRE[key]] = dict(value) if isinstance(value, Mapping) else value
     return wire
+
+
+def upload_resource(path: str, metadata: SettableMetadata | None) -> dict[str, Any]:
+    """The object resource of an upload; without a content type the name's extension decides."""
+    resource = {"name": path, **to_wire(metadata)}
+    if not resource.get("contentType"):
+        resource["contentType"] = content_type_of(path)
+    return resource
 
 
 def from_wire(resource: Mapping[str, Any]) -> FullMetadata:

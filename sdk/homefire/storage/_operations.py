@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 from urllib.parse import urlencode
 
 from homefire._transport.messages import json_request
@@ -12,18 +11,21 @@ from homefire.errors import StorageError
 from homefire.storage._encoding import (
     Data,
     StringFormat,
-    content_type_of,
     decode_string,
     multipart_related,
     quoted,
     read_data,
 )
-from homefire.storage._metadata import FullMetadata, SettableMetadata, from_wire, to_wire
-from homefire.storage._storage import ATTEMPTS, StorageReference, decode_resource, pause
+from homefire.storage._metadata import (
+    FullMetadata,
+    SettableMetadata,
+    from_wire,
+    to_wire,
+    upload_resource,
+)
+from homefire.storage._storage import StorageReference, decode_resource
 
 LIST_PAGE = 1000
-CHUNK = 256 * 1024
-"""Resumable uploads are sent in multiples of this many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,6 @@ class UploadResult:
     def total_bytes(self) -> int:
         """The object's size."""
         return self.metadata.size
-
-
-@dataclass(frozen=True, slots=True)
-class UploadProgress:
-    """How far a resumable upload has come, in bytes."""
-
-    bytes_transferred: int
-    total_bytes: int
 
 
 class ListOptions(TypedDict, total=False):
@@ -73,7 +67,7 @@ async def upload_bytes(
     """
     reference._object_url("upload_bytes")
     content = read_data(data)
-    resource = _resource(reference, metadata)
+    resource = upload_resource(reference.full_path, metadata)
     content_type, body = multipart_related(resource, content)
     response = await reference.storage._call(
         "POST",
@@ -97,106 +91,6 @@ async def upload_string(
     if content_type and not chosen.get("content_type"):
         chosen["content_type"] = content_type
     return await upload_bytes(reference, content, chosen)
-
-
-async def upload_bytes_resumable(
-    reference: StorageReference,
-    data: Data,
-    metadata: SettableMetadata | None = None,
-    *,
-    on_progress: Callable[[UploadProgress], object] | None = None,
-    chunk_size: int = 8 * CHUNK,
-) -> UploadResult:
-    """Upload an object in chunks; a chunk that is lost on the way is sent again, not the whole.
-
-    ``on_progress`` is called after each chunk. ``chunk_size`` is rounded up to a multiple of 256 KiB.
-    """
-    reference._object_url("upload_bytes_resumable")
-    content = read_data(data)
-    session = await _start_session(reference, content, metadata)
-    size = max(CHUNK, -(-chunk_size // CHUNK) * CHUNK)
-    offset, failures = 0, 0
-    while True:
-        chunk = content[offset : offset + size]
-        last = offset + len(chunk) >= len(content)
-        try:
-            resource = await _send_chunk(reference, session, chunk, offset, last=last)
-        except StorageError as error:
-            failures += 1
-            if error.code != "storage/retry-limit-exceeded" or failures >= ATTEMPTS:
-                raise
-            await pause(failures)
-            received = await _received(reference, session)
-            if received is None:
-                return UploadResult(reference, await get_metadata(reference))
-            offset = received
-            continue
-        offset, failures = offset + len(chunk), 0
-        if on_progress is not None:
-            on_progress(UploadProgress(offset, len(content)))
-        if last:
-            return UploadResult(reference, from_wire(resource))
-
-
-async def _start_session(
-    reference: StorageReference, content: bytes, metadata: SettableMetadata | None
-) -> str:
-    resource = _resource(reference, metadata)
-    url = f"{reference._objects_url()}?name={quoted(reference.full_path)}"
-    request = json_request("POST", url, resource)
-    response = await reference.storage._call(
-        "POST",
-        url,
-        reference.full_path,
-        headers={
-            **request.headers,
-            "X-Goog-Upload-Protocol": "resumable",
-            "X-Goog-Upload-Command": "start",
-            "X-Goog-Upload-Header-Content-Length": str(len(content)),
-            "X-Goog-Upload-Header-Content-Type": str(resource["contentType"]),
-        },
-        content=request.content,
-    )
-    session = response.headers.get("x-goog-upload-url")
-    if not session:
-        raise StorageError("storage/unknown", "The server gave no address to upload to.")
-    return session
-
-
-async def _send_chunk(
-    reference: StorageReference, session: str, chunk: bytes, offset: int, *, last: bool
-) -> dict[str, Any]:
-    """Send one chunk; returns the object's resource after the last one."""
-    response = await reference.storage._call(
-        "POST",
-        session,
-        reference.full_path,
-        headers={
-            "X-Goog-Upload-Protocol": "resumable",
-            "X-Goog-Upload-Command": "upload, finalize" if last else "upload",
-            "X-Goog-Upload-Offset": str(offset),
-            "Content-Type": "application/octet-stream",
-        },
-        content=chunk,
-        attempts=1,
-    )
-    status = response.headers.get("x-goog-upload-status", "final" if last else "active")
-    if status != ("final" if last else "active"):
-        raise StorageError("storage/unknown", f"The upload is {status} before its time.")
-    return decode_resource(response) if last else {}
-
-
-async def _received(reference: StorageReference, session: str) -> int | None:
-    """How many bytes of an upload have arrived; ``None`` if it is done."""
-    headers = {"X-Goog-Upload-Protocol": "resumable", "X-Goog-Upload-Command": "query"}
-    response = await reference.storage._call("POST", session, reference.full_path, headers=headers)
-    status = response.headers.get("x-goog-upload-status")
-    if status == "final":
-        return None
-    received = response.headers.get("x-goog-upload-size-received", "")
-    if status != "active" or not received.isdigit():
-        raise StorageError("storage/unknown", "The server does not say how far the upload came.")
-    return int(received)
 
 
 async def get_download_url(reference: StorageReference) -> str:
@@ -281,10 +175,3 @@ async def list_all(reference: StorageReference) -> ListResult:
 
 def _below(reference: StorageReference, path: str) -> StorageReference:
     return StorageReference(reference.storage, reference.bucket, path)
-
-
-def _resource(reference: StorageReference, metadata: SettableMetadata | None) -> dict[str, Any]:
-    resource = {"name": reference.full_path, **to_wire(metadata)}
-    if not resource.get("contentType"):
-        resource["contentType"] = content_type_of(reference.name)
-    return resource

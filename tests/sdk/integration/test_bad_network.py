@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest_asyncio
 from homefire.firestore import (
@@ -25,68 +23,11 @@ from homefire.firestore import (
     set_doc,
 )
 
+from tests.sdk.breaker import Breaker
 from tests.sdk.conftest import MakeApp, Server
 
 DEADLINE = 30.0
 ROUNDS = 8
-
-
-class Breaker:
-    """A relay to a server that loses every connection after so many bytes of answers."""
-
-    def __init__(self, target: str) -> None:
-        parts = urlsplit(target)
-        assert parts.hostname is not None
-        assert parts.port is not None
-        self._target = (parts.hostname, parts.port)
-        self._server: asyncio.Server | None = None
-        self._relays: set[asyncio.Task[None]] = set()
-        self.left: int | None = None
-        self.broken = 0
-
-    async def start(self) -> str:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for relay in self._relays:
-            relay.cancel()
-        await asyncio.gather(*self._relays, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        relay = asyncio.get_running_loop().create_task(self._relay(reader, writer))
-        self._relays.add(relay)
-        relay.add_done_callback(self._relays.discard)
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(*self._target)
-        up = asyncio.create_task(self._copy(reader, far_writer, counted=False))
-        try:
-            with contextlib.suppress(ConnectionError):
-                await self._copy(far_reader, writer, counted=True)
-        finally:
-            up.cancel()
-            for end in (writer, far_writer):
-                end.transport.abort()
-            await asyncio.gather(up, return_exceptions=True)
-
-    async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool
-    ) -> None:
-        while data := await reader.read(65536):
-            if counted and self.left is not None:
-                writer.write(data[: self.left])
-                self.left -= len(data)
-                if self.left <= 0:
-                    self.left = None
-                    self.broken += 1
-                    await writer.drain()
-                    return
-            else:
-                writer.write(data)
-            await writer.drain()
 
 
 @pytest_asyncio.fixture

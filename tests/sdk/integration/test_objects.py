@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import io
 import urllib.request
 
@@ -13,7 +12,6 @@ from homefire.errors import StorageError
 from homefire.storage import (
     ListOptions,
     StorageReference,
-    UploadProgress,
     delete_object,
     get_bytes,
     get_download_url,
@@ -24,11 +22,8 @@ from homefire.storage import (
     ref,
     update_metadata,
     upload_bytes,
-    upload_bytes_resumable,
     upload_string,
 )
-
-MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -140,17 +135,6 @@ async def test_listing(folder: StorageReference) -> None:
         seen += len(page.items) + len(page.prefixes)
     assert seen == 5
     assert await list_all(ref(folder, "none")) == await list_all(ref(folder, "none"))
-
-
-async def test_an_upload_in_chunks(folder: StorageReference) -> None:
-    content = bytes(i * 31 % 251 for i in range(MIB + 17))
-    progress: builtins.list[UploadProgress] = []
-    result = await upload_bytes_resumable(
-        ref(folder, "big.jpg"), content, on_progress=progress.append, chunk_size=300_000
-    )
-    assert [step.bytes_transferred for step in progress] == [512 * 1024, MIB, MIB + 17]
-    assert result.metadata.content_type == "image/jpeg"
-    assert await get_bytes(result.ref) == content
 
 
 async def test_a_root_is_no_object(app: FirebaseApp) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from homefire.errors import FirestoreError
+from homefire.errors import FirestoreError, StorageError
 from homefire.sync.app import FirebaseApp, delete_app, initialize_app
 from homefire.sync.auth import (
     User,
@@ -39,7 +39,13 @@ from homefire.sync.firestore import (
     update_doc,
     where,
 )
-from homefire.sync.storage import get_bytes, get_storage, ref, upload_bytes
+from homefire.sync.storage import (
+    get_bytes,
+    get_storage,
+    ref,
+    upload_bytes,
+    upload_bytes_resumable,
+)
 
 from tests.sdk.conftest import PROJECT, Server, running
 
@@ -109,6 +115,47 @@ def test_accounts(app: FirebaseApp, unique: str) -> None:
 def test_objects(app: FirebaseApp, unique: str) -> None:
     result = upload_bytes(ref(get_storage(app), f"{unique}/a.txt"), b"hello")
     assert get_bytes(result.ref) == b"hello"
+
+
+def test_an_upload_in_a_thread_is_paused_and_gone_on_with(
+    app: FirebaseApp, unique: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(256)) * 4096)
+    standing, ended = threading.Event(), threading.Event()
+    target = ref(get_storage(app), unique)
+    task = upload_bytes_resumable(target, path)
+
+    def on_next(snapshot: Any) -> None:
+        if snapshot.state == "paused":
+            standing.set()
+        elif snapshot.bytes_transferred and not standing.is_set():
+            task.pause()
+
+    task.on("state_changed", on_next, None, ended.set)
+    assert standing.wait(DEADLINE)
+    assert task.resume()
+    assert task.result().bytes_transferred == path.stat().st_size
+    assert ended.wait(DEADLINE)
+    assert get_bytes(target) == path.read_bytes()
+
+
+def test_deleting_an_app_ends_its_uploads(open_server: Server, unique: str) -> None:
+    options = {"project_id": PROJECT, "storage_bucket": "demo", "host": open_server.host}
+    with initialize_app(options, f"sync-{uuid4()}") as app:
+        task = upload_bytes_resumable(ref(get_storage(app), unique), bytes(1024 * 1024))
+        standing = threading.Event()
+
+        def on_next(snapshot: Any) -> None:
+            if snapshot.state == "paused":
+                standing.set()
+            elif snapshot.bytes_transferred:
+                task.pause()
+
+        task.on("state_changed", on_next)
+        assert standing.wait(DEADLINE)
+    with pytest.raises(StorageError, match="storage/canceled"):
+        task.result()
 
 
 def test_listening_with_callbacks_that_use_the_sdk(app: FirebaseApp, unique: str) -> None:

@@ -526,7 +526,7 @@ async def test_a_chunk_whose_answer_is_lost_is_not_sent_twice(
     server = ResumableServer(lose)
     transport.respond = server
     content = bytes(600 * 1024)
-    result = await upload_bytes_resumable(ref(storage, "a"), content, chunk_size=1)
+    result = await upload_bytes_resumable(ref(storage, "a"), content)
     assert server.content == content
     assert result.total_bytes == len(content)
 

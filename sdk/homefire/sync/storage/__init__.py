@@ -7,7 +7,6 @@ from homefire.storage._metadata import FullMetadata, SettableMetadata
 from homefire.sync.storage._operations import (
     ListOptions,
     ListResult,
-    UploadProgress,
     UploadResult,
     delete_object,
     get_bytes,
@@ -16,7 +15,6 @@ from homefire.sync.storage._operations import (
     list_all,
     update_metadata,
     upload_bytes,
-    upload_bytes_resumable,
     upload_string,
 )
 from homefire.sync.storage._operations import list_ as list
@@ -27,6 +25,11 @@ from homefire.sync.storage._storage import (
     get_storage,
     ref,
 )
+from homefire.sync.storage._upload_task import (
+    UploadTask,
+    UploadTaskSnapshot,
+    upload_bytes_resumable,
+)
 
 __all__ = [
     "FirebaseStorage",
@@ -36,8 +39,9 @@ __all__ = [
     "SettableMetadata",
     "StorageError",
     "StorageReference",
-    "UploadProgress",
     "UploadResult",
+    "UploadTask",
+    "UploadTaskSnapshot",
     "connect_storage_emulator",
     "delete_object",
     "get_bytes",

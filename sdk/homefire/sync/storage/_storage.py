@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
-from homefire._runtime_sync import sleep
+from homefire._runtime_sync import Background, sleep
 from homefire._transport.messages import HttpRequest, HttpResponse, TransportError
 from homefire._transport.net import normal_host
 from homefire.errors import StorageError
@@ -20,6 +20,9 @@ ATTEMPTS = 4
 BACKOFF = 0.1
 """Seconds before the second attempt at the most; doubles from one to the next."""
 
+MAX_UPLOAD_RETRY_TIME = 600_000
+"""Milliseconds, as in Firebase's SDKs."""
+
 _DOWNLOAD_URL = re.compile(
     r"https?://[^/]+/v0/b/(?P<bucket>[^/]+)/o(?:/(?P<path>[^?#]*))?"
 )
@@ -30,6 +33,13 @@ def pause(attempt: int) -> None:
     sleep(random.uniform(0, BACKOFF * 2**attempt))
 
 
+class Upload(Protocol):
+    """An upload that goes on by itself."""
+
+    def _shut(self) -> None:
+        """End it at once."""
+
+
 class FirebaseStorage:
     """The storage service of an app; had by :func:`get_storage`."""
 
@@ -38,6 +48,10 @@ class FirebaseStorage:
         self._bucket = bucket
         self._host = app._options.host
         self._token_source: TokenSource | None = None
+        self._background = Background()
+        self._uploads: set[Upload] = set()
+        self.max_upload_retry_time = MAX_UPLOAD_RETRY_TIME
+        """Milliseconds for which ``upload_bytes_resumable`` tries again while nothing moves."""
 
     def __repr__(self) -> str:
         return f"FirebaseStorage(app={self.app.name!r}, bucket={self._bucket!r})"
@@ -81,7 +95,9 @@ class FirebaseStorage:
         return self.app._transport.send(HttpRequest(method, url, headers, content))
 
     def _close(self) -> None:
-        """Nothing is kept open here."""
+        for upload in list(self._uploads):
+            upload._shut()
+        self._background.close()
 
 
 class StorageReference:
