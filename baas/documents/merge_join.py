@@ -19,11 +19,6 @@ from baas.model.key_encoding import descending, successor
 READ_AHEAD = 32
 """Entries that a jump reads at once."""
 
-_DOCUMENT = (
-    "SELECT id, document_id, fields, create_time, update_time, collection_key FROM documents"
-    " WHERE id = ?"
-)
-
 
 @dataclass(slots=True)
 class MergeJoin(Plan):
@@ -69,7 +64,7 @@ class MergeJoin(Plan):
         }
 
     def _fetch(self, reader: Reader, row_id: int, examined: Examined) -> Document | None:
-        row = reader.tx.one(_DOCUMENT, (row_id,))
+        row = reader.row(row_id)
         examined.documents += 1
         if row is None:
             return None

@@ -2,19 +2,21 @@
 
 An index serves a conjunct if every field that it holds is one that all results have (else it lacks results).
 Its leading fields that filters fix become the prefix; what follows is either the orders of the query, all
-alike or all reversed, which gives results in order, or one field with a range, or nothing more.
+alike or all reversed, which gives results in order, or one field with a range, or nothing more. Filters on
+the other fields that it holds, and on the name, are checked on its keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from baas.documents.bounds import Stretch
+from baas.documents.bounds import Cut, Stretch
 from baas.documents.conjunctions import Conjunct
 from baas.documents.indexes import FieldKind, Index, IndexDefinition, IndexField, Scope
+from baas.documents.key_checks import KeyPart
 from baas.documents.merge_join import MergeJoin
 from baas.documents.plans import ByName, IndexScan, OneDocument, Plan
-from baas.model.key_encoding import descending
+from baas.model.key_encoding import descending, encode_path, encode_path_prefix
 from baas.model.paths import DOCUMENT_ID
 from baas.model.query import Direction, Order, Query
 
@@ -27,7 +29,7 @@ def choose_plan(query: Query, part: Conjunct, indexes: Sequence[Index]) -> Plan:
     scans = [scan for index in indexes if (scan := index_scan(query, part, index)) is not None]
     if not scans:
         return _by_name(query, part)
-    best = max(scans, key=lambda scan: (scan.fixed, scan.ordered, scan.bounded))
+    best = max(scans, key=lambda scan: (scan.fixed, scan.ordered, scan.bounded, scan.checks_keys))
     return _join(part, scans) or best if best.fixed < part.fixed_count else best
 
 
@@ -82,12 +84,15 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
     fixed = len(definition.fields) - len(rest)
     collection = None if query.all_descendants else (*query.parent, query.collection_id)
     reverse = _direction(rest, part, definition)
+    names = _names(query, part)
+    parts = _key_parts(rest, part, names, definition)
     if reverse is not None:
         stretch = part.order_stretch()
         if stretch is None:
             return None
-        ranged = set(part.ranges) <= {part.orders[0].field_path}
-        exact = part.exact and ranged and not (query.all_descendants and query.parent)
+        if not rest and names is not None:
+            stretch = stretch.both(names.inverted() if part.name_descending else names)
+        alone = set(part.ranges) <= {part.orders[0].field_path} and (not rest or names is None)
         return IndexScan(
             index,
             collection,
@@ -95,17 +100,18 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
             stretch.inverted() if reverse else stretch,
             reverse=reverse,
             ordered=True,
-            exact=exact and fixed == part.fixed_count,
-            exact_but_fixed=exact,
+            exact=part.exact and _says_all(part, definition, rest),
+            exact_but_fixed=part.exact and alone,
             fixed=fixed,
             bounded=stretch != Stretch(),
             gaps=_gaps(rest, part),
+            key_parts=parts,
         )
-    bounds = part.ranges.get(rest[0].path) if rest else None
+    bounds = part.ranges.get(rest[0].path) if rest else names
     if not fixed and bounds is None:
         return None
     bounds = bounds or Stretch()
-    if rest and rest[0].kind is FieldKind.DESCENDING:
+    if rest[0].kind is FieldKind.DESCENDING if rest else definition.name_descending:
         bounds = bounds.inverted()
     return IndexScan(
         index,
@@ -119,6 +125,58 @@ def index_scan(query: Query, part: Conjunct, index: Index) -> IndexScan | None:
         fixed=fixed,
         bounded=bounds != Stretch(),
         gaps=_gaps(rest, part),
+        key_parts=parts,
+    )
+
+
+def _names(query: Query, part: Conjunct) -> Stretch | None:
+    """Where the names of results must lie, ascending; ``None``: anywhere."""
+    names = part.ranges.get(DOCUMENT_ID)
+    if not (query.all_descendants and query.parent):
+        return names
+    below = Stretch(
+        Cut(encode_path(query.parent), after=True),
+        Cut(encode_path_prefix(query.parent), after=True),
+    )
+    return below if names is None else below.both(names)
+
+
+def _key_parts(
+    rest: tuple[IndexField, ...],
+    part: Conjunct,
+    names: Stretch | None,
+    definition: IndexDefinition,
+) -> tuple[KeyPart, ...]:
+    """What the keys must hold after the prefix that their stretch does not say; none if that is all."""
+    if not rest:
+        return ()
+    first, *others = rest
+    parts = (
+        KeyPart(first.kind is FieldKind.DESCENDING),
+        *(KeyPart(field.kind is FieldKind.DESCENDING, _must_lie(part, field)) for field in others),
+        KeyPart(definition.name_descending, names),
+    )
+    return parts if any(each.stretch is not None for each in parts) else ()
+
+
+def _must_lie(part: Conjunct, field: IndexField) -> Stretch | None:
+    stretch = part.ranges.get(field.path)
+    equal = part.equal.get(field.path)
+    if equal is None:
+        return stretch
+    fixed = Stretch(Cut(equal, after=False), Cut(equal, after=True))
+    return fixed if stretch is None else fixed.both(stretch)
+
+
+def _says_all(part: Conjunct, definition: IndexDefinition, rest: tuple[IndexField, ...]) -> bool:
+    """Whether the stretch and the keys say all filters."""
+    held = {field.path for field in definition.fields if field.kind is not FieldKind.CONTAINS}
+    contains = {field.path for field in definition.fields if field.kind is FieldKind.CONTAINS}
+    ranged = {DOCUMENT_ID, *(field.path for field in rest)}
+    return (
+        part.ranges.keys() <= ranged
+        and part.equal.keys() <= held
+        and part.contains.keys() <= contains
     )
 
 

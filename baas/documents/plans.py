@@ -7,6 +7,7 @@ unless the plan is ``exact``. ``ordered``: documents come in the query's order.
 from __future__ import annotations
 
 import heapq
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from baas.documents.bounds import END, START, Cut, Stretch
 from baas.documents.catalogue import CollectionEntry
 from baas.documents.indexes import FieldKind, Index, Scope, scope_key
+from baas.documents.key_checks import KeyPart, key_check
 from baas.documents.reader import Reader
 from baas.documents.records import document_of, documents_of
 from baas.model.document import Document
@@ -248,6 +250,18 @@ class IndexScan(Plan):
     gaps: tuple[bytes, ...] = ()
     """Encoded values, in the order of keys, that the field after the prefix must not have: they are jumped
     over."""
+    key_parts: tuple[KeyPart, ...] = ()
+    """What the keys must hold after the prefix, beyond the stretch; nothing: no more than that."""
+
+    @property
+    def direct(self) -> bool:
+        """See :meth:`Plan.direct`; entries whose keys do not hold what they must are looked at, too."""
+        return self.ordered and self.exact and not self.key_parts
+
+    @property
+    def checks_keys(self) -> bool:
+        """Whether keys are checked beyond the stretch."""
+        return bool(self.key_parts)
 
     @property
     def index_ids(self) -> tuple[int, ...]:
@@ -257,8 +271,8 @@ class IndexScan(Plan):
     def run(
         self, reader: Reader, examined: Examined, most: int | None = None
     ) -> Iterator[Document]:
-        if self.gaps:
-            return self._between_gaps(reader, examined)
+        if self.gaps or self.key_parts:
+            return self._in_parts(reader, examined)
         bounds = self.keys(reader)
         if bounds is None:
             return iter(())
@@ -271,10 +285,34 @@ class IndexScan(Plan):
         examined.documents += len(rows)
         return iter(documents_of(reader.database, collection, rows))
 
-    def _between_gaps(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+    def _in_parts(self, reader: Reader, examined: Examined) -> Iterator[Document]:
+        """Between the gaps, and by what keys hold."""
         collection = None if self.collection is None else reader.collection(self.collection)
         for bounds in self._parts(reader):
-            yield from self._streamed(reader, examined, collection, *self._select(bounds))
+            if not self.key_parts:
+                yield from self._streamed(reader, examined, collection, *self._select(bounds))
+                continue
+            for row_id in self._checked_entries(reader, examined, bounds):
+                examined.documents += 1
+                row = reader.row(row_id)
+                if row is not None:
+                    entry = collection or reader.collection_by_key(row[5])
+                    yield document_of(reader.database, entry, row)
+
+    def _checked_entries(
+        self, reader: Reader, examined: Examined, bounds: tuple[bytes, bytes | None]
+    ) -> Iterator[int]:
+        """The rows of the documents whose keys hold what they must."""
+        check = key_check(self.key_parts, len(self.full_prefix(reader)))
+        low, high = bounds
+        sql = _ENTRIES[self.reverse, high is not None]
+        params = (self.index.id, low) if high is None else (self.index.id, low, high)
+        for key, row_id in reader.rows(sql, params):
+            examined.entries += 1
+            if not examined.entries % CHECK_EVERY:
+                reader.check_deadline()
+            if check(key):
+                yield row_id
 
     def _select(self, bounds: tuple[bytes, bytes | None]) -> tuple[str, tuple[Any, ...]]:
         low, high = bounds
@@ -302,6 +340,9 @@ class IndexScan(Plan):
         keys = self.keys(reader)
         if keys is None:
             return 0
+        if self.key_parts:
+            found = itertools.islice(self._checked_entries(reader, examined, keys), most)
+            return sum(1 for _ in found)
         total = reader.count("index_entries", ("index_id", "key"), self.index.id, keys, most)
         examined.entries += total
         return total
@@ -344,6 +385,15 @@ _KINDS = {
     FieldKind.ASCENDING: "ASC",
     FieldKind.DESCENDING: "DESC",
     FieldKind.CONTAINS: "CONTAINS",
+}
+
+_ENTRIES = {
+    (reverse, bounded): (
+        f"SELECT key, document FROM index_entries WHERE index_id = ? AND key >= ?"
+        f"{' AND key < ?' if bounded else ''} ORDER BY key{' DESC' if reverse else ''}"
+    )
+    for reverse in (False, True)
+    for bounded in (False, True)
 }
 
 _SCANS = {

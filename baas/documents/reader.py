@@ -72,6 +72,14 @@ class Reader:
         self._open.append(cursor)
         return cursor
 
+    def row(self, row_id: int) -> Row | None:
+        """The row of a document by its number, with the key of its collection last."""
+        return self.tx.one(
+            "SELECT id, document_id, fields, create_time, update_time, collection_key FROM documents"
+            " WHERE id = ?",
+            (row_id,),
+        )
+
     def count(
         self,
         table: str,
