@@ -36,7 +36,7 @@ def account_json(account: Account) -> dict[str, Any]:
     if account.password_hash:
         found["passwordHash"] = REDACTED
         found["passwordUpdatedAt"] = account.password_updated_at
-    if account.custom_claims:
+    if account.custom_claims is not None:
         found["customAttributes"] = json.dumps(account.custom_claims, separators=(",", ":"))
     if account.second_factors:
         found["mfaInfo"] = [factor_json(factor) for factor in account.second_factors]
@@ -48,28 +48,11 @@ def account_json(account: Account) -> dict[str, Any]:
 
 
 def provider_infos(account: Account) -> list[dict[str, Any]]:
-    """``ProviderUserInfo`` of each way into the account."""
-    infos: list[dict[str, Any]] = []
-    if account.password_hash or account.email_link:
-        infos.append(
-            {
-                "providerId": "password",
-                "email": account.email,
-                "federatedId": account.email,
-                "rawId": account.email,
-                "displayName": account.display_name,
-                "photoUrl": account.photo_url,
-            }
-        )
-    if account.phone_number:
-        infos.append(
-            {
-                "providerId": "phone",
-                "phoneNumber": account.phone_number,
-                "rawId": account.phone_number,
-            }
-        )
-    infos.extend(
+    """``ProviderUserInfo`` of each way into the account, in the order of production: federated first.
+
+    A password without an address is no way in, and Admin SDKs take no provider without a ``rawId``.
+    """
+    infos: list[dict[str, Any]] = [
         {
             "providerId": identity.provider_id,
             "rawId": identity.raw_id,
@@ -80,7 +63,26 @@ def provider_infos(account: Account) -> list[dict[str, Any]]:
             "screenName": identity.screen_name,
         }
         for identity in account.identities
-    )
+    ]
+    if account.phone_number:
+        infos.append(
+            {
+                "providerId": "phone",
+                "phoneNumber": account.phone_number,
+                "rawId": account.phone_number,
+            }
+        )
+    if account.email and (account.password_hash or account.email_link):
+        infos.append(
+            {
+                "providerId": "password",
+                "email": account.email,
+                "federatedId": account.email,
+                "rawId": account.email,
+                "displayName": account.display_name,
+                "photoUrl": account.photo_url,
+            }
+        )
     return [{k: v for k, v in info.items() if v is not None} for info in infos]
 
 

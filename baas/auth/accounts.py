@@ -55,7 +55,7 @@ class Account:
     disabled: bool
     password_hash: str | None
     password_updated_at: int | None
-    custom_claims: Mapping[str, Any]
+    custom_claims: Mapping[str, Any] | None
     custom_auth: bool
     email_link: bool
     created_at: int
@@ -267,7 +267,7 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
         columns["valid_since_s"] = columns.pop("valid_since")
     if "custom_claims" in columns:
         claims = columns["custom_claims"]
-        columns["custom_claims"] = json.dumps(claims) if claims else None
+        columns["custom_claims"] = None if claims is None else json.dumps(claims)
     if "second_factors" in columns:
         factors = columns["second_factors"]
         columns["second_factors"] = json.dumps([dict(f) for f in factors]) if factors else None
@@ -321,7 +321,7 @@ def _account(row: Any, linked: tuple[Identity, ...]) -> Account:
         disabled=row["disabled"],
         password_hash=row["password_hash"],
         password_updated_at=row["password_updated_at"],
-        custom_claims=json.loads(row["custom_claims"] or "{}"),
+        custom_claims=json.loads(row["custom_claims"]) if row["custom_claims"] else None,
         custom_auth=row["custom_auth"],
         email_link=row["email_link"],
         created_at=row["created_at"],

@@ -61,7 +61,7 @@ def id_token_claims(
         "phone_number": account.phone_number,
     }
     claims: dict[str, Any] = {
-        **account.custom_claims,
+        **(account.custom_claims or {}),
         **own,
         **{name: value for name, value in optional.items() if value},
         "iss": ID_TOKEN_ISSUER + account.scope.project,

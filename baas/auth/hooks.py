@@ -183,7 +183,7 @@ def record_of(account: Account) -> dict[str, Any]:
         "photo_url": account.photo_url,
         "phone_number": account.phone_number,
         "disabled": account.disabled,
-        "custom_claims": dict(account.custom_claims),
+        "custom_claims": dict(account.custom_claims or {}),
         "provider_data": [_provider_data(identity) for identity in account.identities],
         "metadata": {
             "creation_time": account.created_at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,19 @@ Data = Annotated[Path | None, typer.Option(help="The data folder.")]
 Config = Annotated[Path | None, typer.Option(help="A settings file.")]
 Project = Annotated[str | None, typer.Option(help="The project; by default the default one.")]
 Uid = Annotated[str, typer.Argument(help="The account's uid.")]
+
+
+class InputOrder(StrEnum):
+    """What is hashed first, in the words of ``firebase auth:import``."""
+
+    SALT_FIRST = "SALT_FIRST"
+    PASSWORD_FIRST = "PASSWORD_FIRST"
+
+
+_ORDERS = {
+    InputOrder.SALT_FIRST: "SALT_AND_PASSWORD",
+    InputOrder.PASSWORD_FIRST: "PASSWORD_AND_SALT",
+}
 
 
 @app.command("list")
@@ -127,24 +141,45 @@ def export_all(
 def import_all(
     source: Annotated[Path, typer.Argument(help="A file of `auth:export` or `users export`.")],
     hash_algo: Annotated[
-        str | None, typer.Option(help="SCRYPT, BCRYPT, PBKDF2_SHA256, ...")
+        str | None, typer.Option(help="SCRYPT, BCRYPT, PBKDF2_SHA256, ARGON2_ID, ...")
     ] = None,
     hash_key: Annotated[str | None, typer.Option(help="The signer key, base64.")] = None,
     salt_separator: Annotated[str | None, typer.Option(help="Base64.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds of the hash.")] = None,
-    mem_cost: Annotated[int | None, typer.Option(help="Memory cost of the hash.")] = None,
+    mem_cost: Annotated[
+        int | None, typer.Option(help="Memory cost: of scrypt, or of Argon2 in KiB.")
+    ] = None,
+    parallelization: Annotated[int | None, typer.Option(help="Of scrypt and Argon2.")] = None,
+    block_size: Annotated[int | None, typer.Option(help="Of scrypt.")] = None,
+    dk_len: Annotated[int | None, typer.Option(help="Length of scrypt's key.")] = None,
+    hash_input_order: Annotated[
+        InputOrder | None, typer.Option(help="Of salt and password in HMAC and SHA.")
+    ] = None,
     project: Project = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
     """Import accounts, replacing those of the same uid; exit 1 if some could not be."""
-    given = {
+    given: dict[str, object] = {
         "hashAlgorithm": hash_algo,
         "signerKey": hash_key,
         "saltSeparator": salt_separator,
         "rounds": rounds,
         "memoryCost": mem_cost,
+        "cpuMemCost": mem_cost,
+        "parallelization": parallelization,
+        "blockSize": block_size,
+        "dkLen": dk_len,
+        "passwordHashOrder": hash_input_order and _ORDERS[hash_input_order],
     }
+    if hash_algo and hash_algo.startswith("ARGON2_"):
+        given["hashAlgorithm"] = "ARGON2"
+        given["argon2Parameters"] = {
+            "hashType": hash_algo,
+            "memoryCostKib": mem_cost,
+            "iterations": rounds,
+            "parallelism": parallelization,
+        }
     users = _read(source, {name: value for name, value in given.items() if value is not None})
 
     async def work(service: AuthService, settings: Settings) -> list[tuple[int, str]]:

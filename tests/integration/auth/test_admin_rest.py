@@ -108,6 +108,25 @@ async def test_imported_hashes_sign_in_and_are_upgraded(api: Api) -> None:
     await api.call("signInWithPassword", {"email": EMAIL, "password": PASSWORD})
 
 
+async def test_cleared_claims_read_as_an_empty_object(api: Api) -> None:
+    await api.admin("/accounts", {"localId": "ada"})
+    for claims in ('{"role":"editor"}', "{}"):
+        await api.admin("/accounts:update", {"localId": "ada", "customAttributes": claims})
+        (user,) = (await api.admin("/accounts:lookup", {"localId": ["ada"]}))["users"]
+        assert user["customAttributes"] == claims
+
+
+async def test_ways_in_are_told_in_the_order_of_production(api: Api) -> None:
+    google = {"providerId": "google.com", "rawId": "123"}
+    whole = {"localId": "a", "email": EMAIL, "rawPassword": PASSWORD, "providerUserInfo": [google]}
+    without_address = {"localId": "b", "rawPassword": PASSWORD, "phoneNumber": "+15555550101"}
+    users = [{**whole, "phoneNumber": "+15555550100"}, without_address]
+    await api.admin("/accounts:batchCreate", {"users": users})
+    found = (await api.admin("/accounts:lookup", {"localId": ["a", "b"]}))["users"]
+    told = [[info["providerId"] for info in user["providerUserInfo"]] for user in found]
+    assert told == [["google.com", "phone", "password"], ["phone"]]
+
+
 async def test_a_bad_user_fails_alone(api: Api) -> None:
     users = [{"localId": "ok"}, {"localId": ""}, {"localId": "x", "email": "no"}, {"localId": "y"}]
     answer = await api.admin("/accounts:batchCreate", {"users": users})

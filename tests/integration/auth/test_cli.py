@@ -1,13 +1,18 @@
+import base64
+import hashlib
 import json
 import stat
 from pathlib import Path
 
 import pytest
+from argon2.low_level import Type, hash_secret_raw
 from typer.testing import CliRunner
 
+from baas.auth import foreign_hashes
 from baas.cli import build
 
 PASSWORD = "correct horse"
+SALT = b"salt-salt"
 
 
 def homefire(*words: str | Path, stdin: str = "", code: int = 0) -> str:
@@ -43,6 +48,34 @@ def test_an_export_is_imported_whole(data: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.json"
     homefire("users", "export", again, "--data", other)
     assert json.loads(again.read_text()) == json.loads(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("flags", "made"),
+    [
+        (
+            "--hash-algo STANDARD_SCRYPT --mem-cost 1024 --block-size 8 --parallelization 1 --dk-len 64",
+            hashlib.scrypt(PASSWORD.encode(), salt=SALT, n=1024, r=8, p=1, dklen=64),
+        ),
+        (
+            "--hash-algo SHA256 --rounds 1 --hash-input-order PASSWORD_FIRST",
+            hashlib.sha256(PASSWORD.encode() + SALT).digest(),
+        ),
+        (
+            "--hash-algo ARGON2_ID --mem-cost 64 --rounds 1 --parallelization 1",
+            hash_secret_raw(PASSWORD.encode(), SALT, 1, 64, 1, 32, Type.ID),
+        ),
+    ],
+)
+def test_hashes_of_other_systems_are_imported(tmp_path: Path, flags: str, made: bytes) -> None:
+    file, data, out = tmp_path / "users.json", tmp_path / "data", tmp_path / "out.json"
+    password_hash, salt = (base64.b64encode(part).decode() for part in (made, SALT))
+    user = {"localId": "ada", "email": "ada@example.com"}
+    file.write_text(json.dumps({"users": [{**user, "passwordHash": password_hash, "salt": salt}]}))
+    homefire("users", "import", file, *flags.split(), "--data", data)
+    homefire("users", "export", out, "--data", data)
+    (found,) = json.loads(out.read_text())["users"]
+    assert foreign_hashes.verify(PASSWORD, found["homefirePasswordHash"])
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"users": {}}'])
