@@ -23,6 +23,8 @@ CACHE = Path(os.environ.get("HOMEFIRE_CACHE", Path.home() / ".cache" / "homefire
     "node-previous" if PREVIOUS else "node"
 )
 START_SECONDS = 60
+SCRIPT_SECONDS = 480
+"""All cases of one script together."""
 NOT_IN_PREVIOUS = frozenset(("admin_pipelines.test.mjs",))
 """Scripts and cases that need what those versions do not have."""
 
@@ -169,7 +171,7 @@ def _run_cases(script: Path, server: Server) -> dict[str, dict[str, object]]:
             env=node_environment(server),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=SCRIPT_SECONDS,
         )
         output, errors, code = finished.stdout, finished.stderr, finished.returncode
     except subprocess.TimeoutExpired as late:

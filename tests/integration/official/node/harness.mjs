@@ -12,18 +12,19 @@ const cases = [];
 const only = process.env.HOMEFIRE_CASE;
 let counter = 0;
 
-export function test(name, run) {
-  cases.push({ name, run });
+/** A case, which fails if it takes longer than `seconds`. */
+export function test(name, run, seconds = 30) {
+  cases.push({ name, run, seconds });
 }
 
 /** Run all cases, one after another, and end the process. */
 export async function run() {
-  for (const { name, run } of cases) {
+  for (const { name, run, seconds } of cases) {
     if (only && only !== name) continue;
     const result = { name, ok: true };
     const started = Date.now();
     try {
-      await within(30_000, run(), name);
+      await within(seconds * 1000, run(), name);
     } catch (error) {
       result.ok = false;
       result.error = String(error?.stack ?? error).slice(0, 3000);
