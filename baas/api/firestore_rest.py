@@ -396,7 +396,11 @@ class FirestoreRest:
 
         request = proto_pipelines.decode_json_request(call.json(), call.address.database)
         read = await self._store.pipelines.execute(
-            request.database, request.pipeline, call.principal, consistency=request.consistency
+            request.database,
+            request.pipeline,
+            call.principal,
+            consistency=request.consistency,
+            atomic=request.atomic,
         )
         rows = [(row.document, row.fields) for row in read.value.rows]
         explain = request.explain

@@ -103,7 +103,9 @@ class DocumentStore:
             self._options.query_seconds,
         )
         self.indexes = IndexBuilder(database, self._catalogue, index_catalogue, self._options, now)
-        self.pipelines = Pipelines(self._reads, access, self._request_time)
+        self.pipelines = Pipelines(
+            self._reads, access, self._request_time, self.commit, self._options.max_writes
+        )
         self.changes = ChangeFeed(self._catalogue)
         self._writer = Writer(
             self._catalogue, index_catalogue, CommitClock(now), self.changes, access

@@ -27,6 +27,7 @@ from baas.model.pipeline import (
     SubPipeline,
     Variable,
 )
+from baas.model.query import LATEST
 from baas.model.values import Timestamp, Value
 from baas.wire import proto
 from baas.wire.proto_requests import decode_consistency
@@ -47,8 +48,12 @@ def decode_execute_pipeline(message: Any) -> ExecutePipelineRequest:
     """
     if message.WhichOneof("pipeline_type") != "structured_pipeline":
         raise InvalidArgument("A pipeline is expected: structured_pipeline is not set.")
-    if message.auto_commit_transaction:
-        raise Unimplemented("auto_commit_transaction is not offered by this server.")
+    consistency, atomic = decode_consistency(message), message.auto_commit_transaction
+    if atomic:
+        begun = consistency.new_transaction
+        if begun is None or begun.read_only:
+            raise InvalidArgument("auto_commit_transaction needs a new transaction that may write.")
+        consistency = LATEST  # it is over when the pipeline is
     structured = message.structured_pipeline
     for name in structured.options:
         if name not in _KNOWN_OPTIONS:
@@ -56,8 +61,9 @@ def decode_execute_pipeline(message: Any) -> ExecutePipelineRequest:
     return ExecutePipelineRequest(
         DatabaseId.parse(message.database),
         _Decoder().pipeline(structured.pipeline, 0),
-        decode_consistency(message),
+        consistency,
         _explain(structured.options),
+        atomic,
     )
 
 

@@ -176,3 +176,5 @@ class ExecutePipelineRequest:
     pipeline: Pipeline
     consistency: Consistency = LATEST
     explain: PipelineExplain | None = None
+    atomic: bool = False
+    """Whether it is a transaction of its own, committed when it is done."""

@@ -228,7 +228,11 @@ class FirestoreGrpc:
         request = proto_pipelines.decode_execute_pipeline(message)
         principal = await self._caller(authorization, request.database)
         read = await self._store.pipelines.execute(
-            request.database, request.pipeline, principal, consistency=request.consistency
+            request.database,
+            request.pipeline,
+            principal,
+            consistency=request.consistency,
+            atomic=request.atomic,
         )
         rows = [(row.document, row.fields) for row in read.value.rows]
         explain = request.explain

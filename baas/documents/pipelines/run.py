@@ -78,6 +78,12 @@ class Execution:
         scans = tuple(_described(scan) for scan in self._scans)
         return PipelineResult(found, scans, len(self.documents), time.perf_counter() - began)
 
+    def exists(self, name: DocumentName) -> bool:
+        """Whether there is a document; it is one of those that were read."""
+        document = self._reader.get(name)
+        self.documents.append((name, document))
+        return document is not None
+
     def _collected(self, rows: Iterable[Row]) -> list[Row]:
         found: list[Row] = []
         for row in rows:

@@ -19,16 +19,20 @@ from baas.model.field_access import delete_field, set_field
 from baas.model.key_encoding import descending, encode_value
 from baas.model.paths import FieldPath, parse_field_path
 from baas.model.pipeline import (
+    ArrayExpression,
+    Call,
     Constant,
     Expression,
     FieldReference,
     MapExpression,
     Pipeline,
+    ResourcePath,
     Stage,
     SubPipeline,
+    Variable,
 )
 from baas.model.query import DistanceMeasure
-from baas.model.values import Fields, Value, Vector
+from baas.model.values import Fields, GeoPoint, Reference, Timestamp, Value, Vector
 
 MAX_HELD: Final = 500_000
 """Rows, or values of them, that stages which need all rows keep at once."""
@@ -37,6 +41,8 @@ _ABSENT_KEY: Final = b""
 
 Flow: TypeAlias = Callable[[Iterable[Row]], Iterable[Row]]
 SYSTEM_FIELDS: Final = frozenset(("__name__", "__create_time__", "__update_time__"))
+CHANGING: Final = frozenset(("update", "delete"))
+"""Stages that write; see :mod:`~baas.documents.pipelines.changes`."""
 
 
 def held(count: int) -> None:
@@ -85,6 +91,10 @@ class StageCompiler:
             Unimplemented: there is no such stage here, or no such option.
         """
         compile_stage = self._stages.get(stage.name)
+        if stage.name in CHANGING:
+            raise InvalidArgument(
+                f"The stage {stage.name!r} can only be the last one, and not in a pipeline within another."
+            )
         if compile_stage is None:
             raise Unimplemented(f"The stage {stage.name[:100]!r} is not offered by this server.")
         unknown = set(stage.options) - _OPTIONS.get(stage.name, frozenset())
@@ -173,7 +183,7 @@ class StageCompiler:
         return lambda rows: sorted(_kept(rows), key=key)
 
     def _order(self, argument: Expression) -> Callable[[Row], bytes]:
-        entries = _entries(argument)
+        entries = _entries(argument) or {}
         direction = entries.get("direction", Constant("ascending"))
         if "expression" not in entries or not isinstance(direction, Constant):
             raise InvalidArgument("sort takes orders: an expression and a direction.")
@@ -325,6 +335,29 @@ _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "find_nearest": frozenset(("limit", "distance_field")),
     "unnest": frozenset(("index_field",)),
 }
+_VALUE_KINDS: Final[Mapping[type, str]] = {
+    type(None): "NULL_VALUE",
+    bool: "BOOLEAN_VALUE",
+    int: "INTEGER_VALUE",
+    float: "DOUBLE_VALUE",
+    Timestamp: "TIMESTAMP_VALUE",
+    str: "STRING_VALUE",
+    bytes: "BYTES_VALUE",
+    Reference: "REFERENCE_VALUE",
+    GeoPoint: "GEO_POINT_VALUE",
+    list: "ARRAY_VALUE",
+    dict: "MAP_VALUE",
+    Vector: "MAP_VALUE",
+}
+_EXPRESSION_KINDS: Final[Mapping[type, str]] = {
+    ResourcePath: "REFERENCE_VALUE",
+    FieldReference: "FIELD_REFERENCE_VALUE",
+    Variable: "VARIABLE_REFERENCE_VALUE",
+    Call: "FUNCTION_VALUE",
+    MapExpression: "MAP_VALUE",
+    ArrayExpression: "ARRAY_VALUE",
+    SubPipeline: "PIPELINE_VALUE",
+}
 _MEASURES: Final = {measure.value.lower(): measure for measure in DistanceMeasure}
 
 
@@ -336,15 +369,26 @@ def aliases(stage: Stage, at: int) -> Mapping[str, Expression]:
     """
     if at >= len(stage.args):
         raise InvalidArgument(f"The stage {stage.name!r} takes more arguments.")
-    return _entries(stage.args[at])
+    argument = stage.args[at]
+    entries = _entries(argument)
+    if entries is None:
+        raise InvalidArgument(f"Expected fields to be MAP_VALUE, but was {_wire_kind(argument)}.")
+    return entries
 
 
-def _entries(argument: Expression) -> Mapping[str, Expression]:
+def _wire_kind(argument: Expression) -> str:
+    """How ``google.firestore.v1.Value`` calls an argument."""
+    if isinstance(argument, Constant):
+        return _VALUE_KINDS[type(argument.value)]
+    return _EXPRESSION_KINDS[type(argument)]
+
+
+def _entries(argument: Expression) -> Mapping[str, Expression] | None:
     if isinstance(argument, MapExpression):
         return argument.entries
     if isinstance(argument, Constant) and isinstance(argument.value, dict):
         return {name: Constant(value) for name, value in argument.value.items()}
-    raise InvalidArgument("A map of names and expressions is expected.")
+    return None
 
 
 def _only(stage: Stage) -> Expression:

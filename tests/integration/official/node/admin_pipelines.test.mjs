@@ -4,7 +4,7 @@ import { initializeApp } from 'firebase-admin/app';
 import { FieldValue, getFirestore } from 'firebase-admin/firestore';
 import { assert, run, test, unique } from './harness.mjs';
 
-const { average, countAll, equal, field } = Pipelines;
+const { average, constant, countAll, equal, field } = Pipelines;
 const db = getFirestore(initializeApp({ projectId: 'demo' }));
 const data = (snapshot) => snapshot.results.map((each) => each.data());
 
@@ -52,6 +52,26 @@ test('admin pipelines: what they took is told', async () => {
   const parent = await books();
   const analyzed = await db.pipeline().collection(parent.path).execute({ explainOptions: { mode: 'analyze' } });
   assert.match(analyzed.explainStats.text, /^Execution:\n {2}results returned: 3\n/);
+});
+
+test('admin pipelines: documents are updated and deleted', async () => {
+  const parent = await books();
+  const source = db.pipeline().collection(parent.path);
+  const aged = await source.where(field('year').lessThan(1950)).removeFields('tags')
+    .update(constant('classic').as('kind'), field('year').add(1).as('next')).execute();
+  assert.deepEqual(data(aged), [{ documents_modified: 2 }]);
+  assert.deepEqual((await parent.doc('c').get()).data(), { title: 'Ulysses', year: 1922, kind: 'classic', next: 1923 });
+  assert.deepEqual(data(await source.where(equal('kind', 'classic')).delete().execute()), [{ documents_modified: 2 }]);
+  assert.deepEqual((await parent.get()).docs.map((each) => each.id), ['b']);
+});
+
+test('admin pipelines: an update skips what is missing, and is refused as a whole when it is atomic', async () => {
+  const parent = await books();
+  const some = db.pipeline().literals([{ __name__: parent.doc('a'), year: 1 }, { __name__: parent.doc('missing'), year: 1 }]).update();
+  await assert.rejects(some.execute({ atomic: true }), { code: 5 });
+  assert.equal((await parent.doc('a').get()).data().year, 1815);
+  assert.deepEqual(data(await some.execute()), [{ documents_modified: 1 }]);
+  assert.deepEqual((await parent.doc('a').get()).data(), { year: 1 });
 });
 
 test('admin: maximum and minimum are computed by the server', async () => {
