@@ -60,8 +60,8 @@ NAMES = {
     "StopAsyncIteration": "StopIteration",
 }
 TYPES = (
-    ("Generator[DocumentSnapshot, None]", "Generator[DocumentSnapshot, None, None]"),
-    ("Generator[QuerySnapshot, None]", "Generator[QuerySnapshot, None, None]"),
+    ("Generator[DocumentSnapshot[T], None]", "Generator[DocumentSnapshot[T], None, None]"),
+    ("Generator[QuerySnapshot[T], None]", "Generator[QuerySnapshot[T], None, None]"),
     ("Generator[Any, None]", "Generator[Any, None, None]"),
 )
 WAITING_WORDS = re.compile(r"\(await (\w+\([^()]*\))\)")

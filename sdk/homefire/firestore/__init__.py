@@ -25,6 +25,7 @@ from homefire.firestore._constraints import (
     start_at,
     where,
 )
+from homefire.firestore._converter import FirestoreDataConverter, SetOptions
 from homefire.firestore._database import (
     CollectionReference,
     DocumentReference,
@@ -81,6 +82,7 @@ __all__ = [
     "FieldPath",
     "FieldValue",
     "Firestore",
+    "FirestoreDataConverter",
     "FirestoreError",
     "GeoPoint",
     "Query",
@@ -88,6 +90,7 @@ __all__ = [
     "QueryDocumentSnapshot",
     "QueryFilterConstraint",
     "QuerySnapshot",
+    "SetOptions",
     "SnapshotMetadata",
     "Timestamp",
     "Transaction",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, overload
 
 from homefire._runtime import Background
 from homefire._transport.net import normal_host
 from homefire.app import FirebaseApp, FixedToken, get_app
 from homefire.errors import FirestoreError
 from homefire.firestore._constraints import QueryConstraint
+from homefire.firestore._converter import Converter, M, T, checked
 from homefire.firestore._listen_host import ListenHost
 from homefire.firestore._paths import auto_id, split_path
 from homefire.firestore._query_builder import extend
@@ -45,9 +46,11 @@ class Firestore:
         host = self._rest.host
         return f"ws{host.removeprefix('http')}/v1/{self._name}/listen"
 
-    def _reference(self, name: str) -> DocumentReference:
+    def _reference(
+        self, name: str, converter: Converter[Any] | None = None
+    ) -> DocumentReference[Any]:
         """A document of this or another database, by its full name."""
-        return DocumentReference(self, name)
+        return DocumentReference(self, name, converter)
 
     async def _close(self) -> None:
         self._rest.closed = True
@@ -58,18 +61,22 @@ class Firestore:
         await self._background.close()
 
 
-class Query:
+class Query(Generic[T]):
     """A question for documents; narrowed by :func:`query`."""
 
-    def __init__(self, firestore: Firestore, spec: QuerySpec) -> None:
+    def __init__(
+        self, firestore: Firestore, spec: QuerySpec, converter: Converter[Any] | None = None
+    ) -> None:
         self.firestore = firestore
         self._spec = spec
+        self._converter = converter
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Query)
             and self.firestore is other.firestore
             and self._spec == other._spec
+            and self._converter == other._converter
         )
 
     def __hash__(self) -> int:
@@ -78,18 +85,34 @@ class Query:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._spec.collection_id!r})"
 
+    @overload
+    def with_converter(self, converter: Converter[M]) -> Query[M]: ...
 
-class CollectionReference(Query):
+    @overload
+    def with_converter(self, converter: None) -> Query: ...
+
+    def with_converter(self, converter: Converter[Any] | None) -> Query[Any]:
+        """The same query, read and written in an app's own type; ``None``: in mappings again."""
+        made = checked(converter) if converter is not None else None
+        return Query(self.firestore, self._spec, made)
+
+
+class CollectionReference(Query[T]):
     """A collection, by its path; as a query it is all of its documents."""
 
-    def __init__(self, firestore: Firestore, segments: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        firestore: Firestore,
+        segments: tuple[str, ...],
+        converter: Converter[Any] | None = None,
+    ) -> None:
         if len(segments) % 2 == 0:
             raise FirestoreError(
                 "invalid-argument",
                 f"A collection's path has an odd number of segments, not {'/'.join(segments)!r}.",
             )
         parent = "/".join((firestore._documents, *segments[:-1]))
-        super().__init__(firestore, QuerySpec(parent, segments[-1]))
+        super().__init__(firestore, QuerySpec(parent, segments[-1]), converter)
         self._segments = segments
 
     @property
@@ -109,21 +132,36 @@ class CollectionReference(Query):
             return None
         return self.firestore._reference(self._spec.parent)
 
+    @overload
+    def with_converter(self, converter: Converter[M]) -> CollectionReference[M]: ...
 
-class DocumentReference(ReferenceValue):
+    @overload
+    def with_converter(self, converter: None) -> CollectionReference: ...
+
+    def with_converter(self, converter: Converter[Any] | None) -> CollectionReference[Any]:
+        """The same collection, read and written in an app's own type; ``None``: in mappings again."""
+        made = checked(converter) if converter is not None else None
+        return CollectionReference(self.firestore, self._segments, made)
+
+
+class DocumentReference(ReferenceValue, Generic[T]):
     """A document, by its path, whether it exists or not."""
 
-    __slots__ = ("firestore",)
+    __slots__ = ("_converter", "firestore")
 
-    def __init__(self, firestore: Firestore, name: str) -> None:
+    def __init__(
+        self, firestore: Firestore, name: str, converter: Converter[Any] | None = None
+    ) -> None:
         super().__init__(name)
         self.firestore = firestore
+        self._converter = converter
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, DocumentReference)
             and self.firestore is other.firestore
             and self._name == other._name
+            and self._converter == other._converter
         )
 
     def __hash__(self) -> int:
@@ -143,9 +181,21 @@ class DocumentReference(ReferenceValue):
         return self._name.split("/documents/", 1)[1]
 
     @property
-    def parent(self) -> CollectionReference:
+    def parent(self) -> CollectionReference[T]:
         """The collection that the document lies in."""
-        return CollectionReference(self.firestore, tuple(self.path.split("/")[:-1]))
+        segments = tuple(self.path.split("/")[:-1])
+        return CollectionReference(self.firestore, segments, self._converter)
+
+    @overload
+    def with_converter(self, converter: Converter[M]) -> DocumentReference[M]: ...
+
+    @overload
+    def with_converter(self, converter: None) -> DocumentReference: ...
+
+    def with_converter(self, converter: Converter[Any] | None) -> DocumentReference[Any]:
+        """The same document, read and written in an app's own type; ``None``: in mappings again."""
+        made = checked(converter) if converter is not None else None
+        return DocumentReference(self.firestore, self._name, made)
 
 
 def get_firestore(app: FirebaseApp | None = None, database_id: str = DEFAULT_DATABASE) -> Firestore:
@@ -178,7 +228,9 @@ async def terminate(firestore: Firestore) -> None:
 
 
 def collection(
-    parent: Firestore | CollectionReference | DocumentReference, path: str, *path_segments: str
+    parent: Firestore | CollectionReference[Any] | DocumentReference[Any],
+    path: str,
+    *path_segments: str,
 ) -> CollectionReference:
     """The collection at a path below a database, a document, or (``path/to/doc/c``) a collection."""
     segments = split_path(path, *path_segments)
@@ -196,11 +248,23 @@ def collection_group(firestore: Firestore, collection_id: str) -> Query:
     return Query(firestore, QuerySpec(firestore._documents, collection_id, all_descendants=True))
 
 
+@overload
 def doc(
-    parent: Firestore | CollectionReference | DocumentReference,
+    parent: CollectionReference[T], path: str | None = None, *path_segments: str
+) -> DocumentReference[T]: ...
+
+
+@overload
+def doc(
+    parent: Firestore | DocumentReference[Any], path: str, *path_segments: str
+) -> DocumentReference: ...
+
+
+def doc(
+    parent: Firestore | CollectionReference[Any] | DocumentReference[Any],
     path: str | None = None,
     *path_segments: str,
-) -> DocumentReference:
+) -> DocumentReference[Any]:
     """The document at a path; in a collection without a path, one with a new id."""
     if path is None:
         if not isinstance(parent, CollectionReference):
@@ -215,21 +279,23 @@ def doc(
             "invalid-argument",
             f"A document's path has an even number of segments, not {'/'.join(segments)!r}.",
         )
-    return firestore._reference("/".join((firestore._documents, *segments)))
+    converter = parent._converter if isinstance(parent, CollectionReference) else None
+    return firestore._reference("/".join((firestore._documents, *segments)), converter)
 
 
-def query(base: Query, *constraints: QueryConstraint) -> Query:
+def query(base: Query[T], *constraints: QueryConstraint) -> Query[T]:
     """The query narrowed, ordered or limited further."""
-    return Query(base.firestore, extend(base._spec, constraints))
+    return Query(base.firestore, extend(base._spec, constraints), base._converter)
 
 
 def ref_equal(
-    left: DocumentReference | CollectionReference, right: DocumentReference | CollectionReference
+    left: DocumentReference[Any] | CollectionReference[Any],
+    right: DocumentReference[Any] | CollectionReference[Any],
 ) -> bool:
-    """Whether two references mean the same place."""
+    """Whether two references mean the same place, with the same converter."""
     return left == right
 
 
-def query_equal(left: Query, right: Query) -> bool:
+def query_equal(left: Query[Any], right: Query[Any]) -> bool:
     """Whether two queries ask the same."""
     return left == right

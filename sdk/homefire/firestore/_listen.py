@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from homefire._runtime import Callback, invoke_logged, logger
 from homefire.errors import FirestoreError
+from homefire.firestore._converter import T
 from homefire.firestore._database import DocumentReference, Query, Unsubscribe
 from homefire.firestore._listen_host import Subscription
 from homefire.firestore._mailbox import SubscriptionClosed
@@ -17,8 +18,8 @@ from homefire.firestore._watch_client import ListenTarget
 
 @overload
 def on_snapshot(
-    reference: DocumentReference,
-    on_next: Callback[DocumentSnapshot],
+    reference: DocumentReference[T],
+    on_next: Callback[DocumentSnapshot[T]],
     on_error: Callback[FirestoreError] | None = None,
     *,
     include_metadata_changes: bool = False,
@@ -27,8 +28,8 @@ def on_snapshot(
 
 @overload
 def on_snapshot(
-    reference: Query,
-    on_next: Callback[QuerySnapshot],
+    reference: Query[T],
+    on_next: Callback[QuerySnapshot[T]],
     on_error: Callback[FirestoreError] | None = None,
     *,
     include_metadata_changes: bool = False,
@@ -36,7 +37,7 @@ def on_snapshot(
 
 
 def on_snapshot(
-    reference: DocumentReference | Query,
+    reference: DocumentReference[Any] | Query[Any],
     on_next: Callback[Any],
     on_error: Callback[FirestoreError] | None = None,
     *,
@@ -50,7 +51,7 @@ def on_snapshot(
     states are told merged rather than late.
     """
     subscription = _subscribe(reference, include_metadata_changes)
-    to_snapshot = _converter(reference)
+    to_snapshot = _to_snapshot(reference)
 
     async def pump() -> None:
         try:
@@ -72,25 +73,25 @@ def on_snapshot(
 
 @overload
 def snapshots(
-    reference: DocumentReference, *, include_metadata_changes: bool = False
-) -> AsyncGenerator[DocumentSnapshot, None]: ...
+    reference: DocumentReference[T], *, include_metadata_changes: bool = False
+) -> AsyncGenerator[DocumentSnapshot[T], None]: ...
 
 
 @overload
 def snapshots(
-    reference: Query, *, include_metadata_changes: bool = False
-) -> AsyncGenerator[QuerySnapshot, None]: ...
+    reference: Query[T], *, include_metadata_changes: bool = False
+) -> AsyncGenerator[QuerySnapshot[T], None]: ...
 
 
 async def snapshots(
-    reference: DocumentReference | Query, *, include_metadata_changes: bool = False
+    reference: DocumentReference[Any] | Query[Any], *, include_metadata_changes: bool = False
 ) -> AsyncGenerator[Any, None]:
     """Iterate over the states of a document or a query, without end; raises what the server refuses.
 
     States that come while the loop's body works are told merged once they are many.
     """
     subscription = _subscribe(reference, include_metadata_changes)
-    to_snapshot = _converter(reference)
+    to_snapshot = _to_snapshot(reference)
     try:
         while True:
             try:
@@ -103,7 +104,7 @@ async def snapshots(
 
 
 def _subscribe(
-    reference: DocumentReference | Query, include_metadata_changes: bool
+    reference: DocumentReference[Any] | Query[Any], include_metadata_changes: bool
 ) -> Subscription:
     reference.firestore._rest.check_open()
     if isinstance(reference, DocumentReference):
@@ -116,14 +117,14 @@ def _subscribe(
     return reference.firestore._listeners.subscribe(target, include_metadata_changes)
 
 
-def _converter(reference: DocumentReference | Query) -> Callable[[ViewSnapshot], Any]:
-    def document(view: ViewSnapshot) -> DocumentSnapshot:
+def _to_snapshot(reference: DocumentReference[Any] | Query[Any]) -> Callable[[ViewSnapshot], Any]:
+    def document(view: ViewSnapshot) -> DocumentSnapshot[Any]:
         assert isinstance(reference, DocumentReference)
         found = view.documents[0] if view.entries else None
         metadata = SnapshotMetadata(from_cache=view.from_cache)
         return DocumentSnapshot(reference, found, metadata)
 
-    def result(view: ViewSnapshot) -> QuerySnapshot:
+    def result(view: ViewSnapshot) -> QuerySnapshot[Any]:
         assert isinstance(reference, Query)
         return QuerySnapshot(reference, view.documents, view)
 

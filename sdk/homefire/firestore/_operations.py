@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homefire.errors import FirestoreError
+from homefire.firestore._converter import T, to_fields
 from homefire.firestore._database import (
     CollectionReference,
     DocumentReference,
@@ -26,14 +27,14 @@ from homefire.firestore._write_data import (
 )
 
 
-async def get_doc(reference: DocumentReference) -> DocumentSnapshot:
+async def get_doc(reference: DocumentReference[T]) -> DocumentSnapshot[T]:
     """Read a document; one that does not exist is a snapshot too. Raises ``permission-denied``, ..."""
     return (await read_documents(reference.firestore, [reference]))[0]
 
 
 async def read_documents(
-    firestore: Firestore, references: Sequence[DocumentReference]
-) -> list[DocumentSnapshot]:
+    firestore: Firestore, references: Sequence[DocumentReference[T]]
+) -> list[DocumentSnapshot[T]]:
     """Read documents, all at one version."""
     names = [reference._name for reference in references]
     answers = await firestore._rest.read(firestore._documents, "batchGet", {"documents": names})
@@ -50,7 +51,7 @@ async def read_documents(
     return [DocumentSnapshot(reference, found[reference._name]) for reference in references]
 
 
-async def get_docs(query: Query) -> QuerySnapshot:
+async def get_docs(query: Query[T]) -> QuerySnapshot[T]:
     """Run a query. Raises ``permission-denied``, ``invalid-argument``, ..."""
     spec = query._spec
     body = {"structuredQuery": spec.wire()}
@@ -62,39 +63,54 @@ async def get_docs(query: Query) -> QuerySnapshot:
 
 
 async def set_doc(
-    reference: DocumentReference,
-    data: Mapping[str, Any],
+    reference: DocumentReference[T],
+    data: T | Mapping[str, Any],
     *,
     merge: bool = False,
     merge_fields: Sequence[str | FieldPath] | None = None,
 ) -> None:
     """Write a document whole; with ``merge`` only the fields given, with ``merge_fields`` only those."""
-    write = set_write(reference._name, data, merge=merge, merge_fields=merge_fields)
+    write = set_of(reference, data, merge=merge, merge_fields=merge_fields)
     await commit(reference.firestore, [write])
 
 
-async def add_doc(reference: CollectionReference, data: Mapping[str, Any]) -> DocumentReference:
+def set_of(
+    reference: DocumentReference[Any],
+    data: Any,
+    *,
+    merge: bool,
+    merge_fields: Sequence[str | FieldPath] | None,
+) -> WireWrite:
+    """The write of ``set_doc`` and its kin: what the reference's converter, if any, makes of the data."""
+    fields = to_fields(reference._converter, data, merge=merge, merge_fields=merge_fields)
+    return set_write(reference._name, fields, merge=merge, merge_fields=merge_fields)
+
+
+async def add_doc(
+    reference: CollectionReference[T], data: T | Mapping[str, Any]
+) -> DocumentReference[T]:
     """Make a document with a new id in a collection."""
     made = doc(reference)
-    await commit(reference.firestore, [create_write(made._name, data)])
+    fields = to_fields(reference._converter, data)
+    await commit(reference.firestore, [create_write(made._name, fields)])
     return made
 
 
 async def update_doc(
-    reference: DocumentReference,
+    reference: DocumentReference[Any],
     field_or_data: Mapping[str, Any] | Mapping[FieldPath, Any] | str | FieldPath,
     *more: object,
 ) -> None:
     """Change fields of a document that exists (``not-found`` otherwise).
 
     Called with a mapping whose keys are field paths (``{"address.city": "Rome"}``), or with field
-    paths and values by turns.
+    paths and values by turns. No converter has a part in it.
     """
     write = update_write(reference._name, update_pairs(field_or_data, more))
     await commit(reference.firestore, [write])
 
 
-async def delete_doc(reference: DocumentReference) -> None:
+async def delete_doc(reference: DocumentReference[Any]) -> None:
     """Remove a document; it need not exist. Its subcollections stay."""
     await commit(reference.firestore, [delete_write(reference._name)])
 

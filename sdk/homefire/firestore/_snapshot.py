@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, cast
 
 from homefire.firestore._codec import decode_fields, decode_time, decode_value
+from homefire.firestore._converter import T
 from homefire.firestore._database import DocumentReference, Query
 from homefire.firestore._paths import FieldPath, to_field_path
 from homefire.firestore._view import (
@@ -28,14 +29,14 @@ class SnapshotMetadata:
     from_cache: bool = False
 
 
-class DocumentSnapshot(SnapshotBase):
+class DocumentSnapshot(SnapshotBase, Generic[T]):
     """A document as it was at some time, or the fact that it did not exist."""
 
     __slots__ = ("metadata", "ref")
 
     def __init__(
         self,
-        ref: DocumentReference,
+        ref: DocumentReference[T],
         document: WatchDocument | None,
         metadata: SnapshotMetadata | None = None,
     ) -> None:
@@ -65,14 +66,23 @@ class DocumentSnapshot(SnapshotBase):
         """Whether there was such a document."""
         return self._document is not None
 
-    def data(self) -> dict[str, Any] | None:
-        """The fields, as the caller's own copy; ``None`` where the document did not exist."""
+    def data(self) -> T | None:
+        """The fields, as the caller's own copy; ``None`` where the document did not exist.
+
+        With a converter, what its ``from_firestore`` makes of them, anew each time.
+        """
         if self._document is None:
             return None
-        return decode_fields(self._document.fields, self.ref.firestore._reference)
+        reference, converter = self.ref.firestore._reference, self.ref._converter
+        if converter is None:
+            return cast(T, decode_fields(self._document.fields, reference))
+        plain: QueryDocumentSnapshot = QueryDocumentSnapshot(
+            reference(self._name), self._document, self.metadata
+        )
+        return cast(T, converter.from_firestore(plain))
 
     def get(self, field_path: str | FieldPath) -> Any:
-        """One field's value; ``None`` where there is none."""
+        """One field's value, as it is stored; ``None`` where there is none."""
         if self._document is None:
             return None
         value = wire_field(self._document.fields, to_field_path(field_path).canonical)
@@ -83,46 +93,44 @@ class DocumentSnapshot(SnapshotBase):
         return None if text is None else decode_time(text)
 
 
-class QueryDocumentSnapshot(DocumentSnapshot):
+class QueryDocumentSnapshot(DocumentSnapshot[T]):
     """A document in a query's result: it exists."""
 
     __slots__ = ()
 
-    def data(self) -> dict[str, Any]:
-        """The fields, as the caller's own copy."""
-        data = super().data()
-        assert data is not None
-        return data
+    def data(self) -> T:
+        """The fields, as the caller's own copy; with a converter, what that makes of them."""
+        return cast(T, super().data())
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentChange:
+class DocumentChange(Generic[T]):
     """What happened to one document; an index is -1 where the document is not in that result."""
 
     type: ChangeType
-    doc: QueryDocumentSnapshot
+    doc: QueryDocumentSnapshot[T]
     old_index: int
     new_index: int
 
 
-class QuerySnapshot:
+class QuerySnapshot(Generic[T]):
     """A query's result at one time."""
 
     def __init__(
         self,
-        query: Query,
+        query: Query[T],
         documents: Sequence[WatchDocument],
         view: ViewSnapshot | None = None,
     ) -> None:
         self.query = query
         self.metadata = SnapshotMetadata(from_cache=view.from_cache if view else False)
         self._view = view
-        self.docs: list[QueryDocumentSnapshot] = [self._snapshot(item) for item in documents]
+        self.docs: list[QueryDocumentSnapshot[T]] = [self._snapshot(item) for item in documents]
 
     def __repr__(self) -> str:
         return f"QuerySnapshot({self.query!r}, size={self.size})"
 
-    def __iter__(self) -> Iterator[QueryDocumentSnapshot]:
+    def __iter__(self) -> Iterator[QueryDocumentSnapshot[T]]:
         return iter(self.docs)
 
     def __len__(self) -> int:
@@ -138,12 +146,12 @@ class QuerySnapshot:
         """Whether there are none."""
         return not self.docs
 
-    def for_each(self, callback: Callable[[QueryDocumentSnapshot], object]) -> None:
+    def for_each(self, callback: Callable[[QueryDocumentSnapshot[T]], object]) -> None:
         """Call back with each document, in order."""
         for snapshot in self.docs:
             callback(snapshot)
 
-    def doc_changes(self) -> list[DocumentChange]:
+    def doc_changes(self) -> list[DocumentChange[T]]:
         """What changed since the listener's last snapshot; all is added in the first."""
         if self._view is None:
             return [DocumentChange("added", item, -1, at) for at, item in enumerate(self.docs)]
@@ -154,13 +162,14 @@ class QuerySnapshot:
             for change in self._view.changes
         ]
 
-    def _snapshot(self, document: WatchDocument) -> QueryDocumentSnapshot:
-        ref = self.query.firestore._reference(document.name)
+    def _snapshot(self, document: WatchDocument) -> QueryDocumentSnapshot[T]:
+        ref = self.query.firestore._reference(document.name, self.query._converter)
         return QueryDocumentSnapshot(ref, document, self.metadata)
 
 
 def snapshot_equal(
-    left: DocumentSnapshot | QuerySnapshot, right: DocumentSnapshot | QuerySnapshot
+    left: DocumentSnapshot[Any] | QuerySnapshot[Any],
+    right: DocumentSnapshot[Any] | QuerySnapshot[Any],
 ) -> bool:
     """Whether two snapshots are of the same place or query, and tell the same."""
     if isinstance(left, QuerySnapshot) and isinstance(right, QuerySnapshot):

@@ -8,19 +8,19 @@ from typing import Any, TypeVar
 
 from homefire._runtime import AsyncFunction, sleep
 from homefire.errors import FirestoreError
+from homefire.firestore._converter import T
 from homefire.firestore._database import DocumentReference, Firestore
-from homefire.firestore._operations import commit, read_documents
+from homefire.firestore._operations import commit, read_documents, set_of
 from homefire.firestore._paths import FieldPath
 from homefire.firestore._snapshot import DocumentSnapshot
 from homefire.firestore._write_data import (
     WireWrite,
     delete_write,
-    set_write,
     update_pairs,
     update_write,
 )
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 MAX_ATTEMPTS = 5
 BACKOFF = 0.05
@@ -39,7 +39,7 @@ class Transaction:
         self._writes: list[WireWrite] = []
         self._written: set[str] = set()
 
-    async def get(self, reference: DocumentReference) -> DocumentSnapshot:
+    async def get(self, reference: DocumentReference[T]) -> DocumentSnapshot[T]:
         """Read a document."""
         name = self._own(reference)
         if self._writes:
@@ -55,19 +55,19 @@ class Transaction:
 
     def set(
         self,
-        reference: DocumentReference,
-        data: Mapping[str, Any],
+        reference: DocumentReference[T],
+        data: T | Mapping[str, Any],
         *,
         merge: bool = False,
         merge_fields: Sequence[str | FieldPath] | None = None,
     ) -> Transaction:
         """As ``set_doc``."""
         name = self._own(reference)
-        return self._add(name, set_write(name, data, merge=merge, merge_fields=merge_fields))
+        return self._add(name, set_of(reference, data, merge=merge, merge_fields=merge_fields))
 
     def update(
         self,
-        reference: DocumentReference,
+        reference: DocumentReference[Any],
         field_or_data: Mapping[str, Any] | Mapping[FieldPath, Any] | str | FieldPath,
         *more: object,
     ) -> Transaction:
@@ -79,12 +79,12 @@ class Transaction:
             )
         return self._add(name, update_write(name, update_pairs(field_or_data, more)))
 
-    def delete(self, reference: DocumentReference) -> Transaction:
+    def delete(self, reference: DocumentReference[Any]) -> Transaction:
         """As ``delete_doc``."""
         name = self._own(reference)
         return self._add(name, delete_write(name))
 
-    def _own(self, reference: DocumentReference) -> str:
+    def _own(self, reference: DocumentReference[Any]) -> str:
         if reference.firestore is not self._firestore:
             raise FirestoreError(
                 "invalid-argument", "The document belongs to another database than the transaction."
@@ -116,10 +116,10 @@ class Transaction:
 
 async def run_transaction(
     firestore: Firestore,
-    update_function: AsyncFunction[Transaction, T],
+    update_function: AsyncFunction[Transaction, R],
     *,
     max_attempts: int = MAX_ATTEMPTS,
-) -> T:
+) -> R:
     """Run a function whose reads and writes hold together; again if others got in between.
 
     The function may run several times, so it should do nothing else. Raises what the function raises

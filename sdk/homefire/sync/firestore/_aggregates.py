@@ -14,7 +14,7 @@ from homefire.sync.firestore._database import Query
 class AggregateQuerySnapshot:
     """The result of an aggregation."""
 
-    def __init__(self, query: Query, data: Mapping[str, Any]) -> None:
+    def __init__(self, query: Query[Any], data: Mapping[str, Any]) -> None:
         self.query = query
         self._data = dict(data)
 
@@ -23,13 +23,13 @@ class AggregateQuerySnapshot:
         return dict(self._data)
 
 
-def get_count_from_server(query: Query) -> AggregateQuerySnapshot:
+def get_count_from_server(query: Query[Any]) -> AggregateQuerySnapshot:
     """How many documents a query has: ``get_count_from_server(q).data()["count"]``."""
     return get_aggregate_from_server(query, {"count": count()})
 
 
 def get_aggregate_from_server(
-    query: Query, aggregate_spec: Mapping[str, AggregateField]
+    query: Query[Any], aggregate_spec: Mapping[str, AggregateField]
 ) -> AggregateQuerySnapshot:
     """Aggregations over a query's documents: ``{"total": sum("price"), "n": count()}``."""
     if not aggregate_spec:

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homefire.errors import FirestoreError
+from homefire.firestore._converter import T
 from homefire.firestore._paths import FieldPath
 from homefire.firestore._write_data import (
     WireWrite,
     delete_write,
-    set_write,
     update_pairs,
     update_write,
 )
 from homefire.sync.firestore._database import DocumentReference, Firestore
-from homefire.sync.firestore._operations import commit
+from homefire.sync.firestore._operations import commit, set_of
 
 
 class WriteBatch:
@@ -28,19 +28,21 @@ class WriteBatch:
 
     def set(
         self,
-        reference: DocumentReference,
-        data: Mapping[str, Any],
+        reference: DocumentReference[T],
+        data: T | Mapping[str, Any],
         *,
         merge: bool = False,
         merge_fields: Sequence[str | FieldPath] | None = None,
     ) -> WriteBatch:
         """As ``set_doc``."""
-        name = self._own(reference)
-        return self._add(set_write(name, data, merge=merge, merge_fields=merge_fields))
+        self._own(reference)
+        return self._add(
+            set_of(reference, data, merge=merge, merge_fields=merge_fields)
+        )
 
     def update(
         self,
-        reference: DocumentReference,
+        reference: DocumentReference[Any],
         field_or_data: Mapping[str, Any] | Mapping[FieldPath, Any] | str | FieldPath,
         *more: object,
     ) -> WriteBatch:
@@ -48,7 +50,7 @@ class WriteBatch:
         pairs = update_pairs(field_or_data, more)
         return self._add(update_write(self._own(reference), pairs))
 
-    def delete(self, reference: DocumentReference) -> WriteBatch:
+    def delete(self, reference: DocumentReference[Any]) -> WriteBatch:
         """As ``delete_doc``."""
         return self._add(delete_write(self._own(reference)))
 
@@ -64,7 +66,7 @@ class WriteBatch:
         self._writes.append(write)
         return self
 
-    def _own(self, reference: DocumentReference) -> str:
+    def _own(self, reference: DocumentReference[Any]) -> str:
         if reference.firestore is not self._firestore:
             raise FirestoreError(
                 "invalid-argument",

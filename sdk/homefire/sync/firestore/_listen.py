@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from homefire._runtime_sync import Callback, invoke_logged, logger
 from homefire.errors import FirestoreError
+from homefire.firestore._converter import T
 from homefire.firestore._listen_host_sync import Subscription
 from homefire.firestore._mailbox import SubscriptionClosed
 from homefire.firestore._view import ViewSnapshot
@@ -21,8 +22,8 @@ from homefire.sync.firestore._snapshot import (
 
 @overload
 def on_snapshot(
-    reference: DocumentReference,
-    on_next: Callback[DocumentSnapshot],
+    reference: DocumentReference[T],
+    on_next: Callback[DocumentSnapshot[T]],
     on_error: Callback[FirestoreError] | None = None,
     *,
     include_metadata_changes: bool = False,
@@ -31,8 +32,8 @@ def on_snapshot(
 
 @overload
 def on_snapshot(
-    reference: Query,
-    on_next: Callback[QuerySnapshot],
+    reference: Query[T],
+    on_next: Callback[QuerySnapshot[T]],
     on_error: Callback[FirestoreError] | None = None,
     *,
     include_metadata_changes: bool = False,
@@ -40,7 +41,7 @@ def on_snapshot(
 
 
 def on_snapshot(
-    reference: DocumentReference | Query,
+    reference: DocumentReference[Any] | Query[Any],
     on_next: Callback[Any],
     on_error: Callback[FirestoreError] | None = None,
     *,
@@ -54,7 +55,7 @@ def on_snapshot(
     states are told merged rather than late.
     """
     subscription = _subscribe(reference, include_metadata_changes)
-    to_snapshot = _converter(reference)
+    to_snapshot = _to_snapshot(reference)
 
     def pump() -> None:
         try:
@@ -78,25 +79,27 @@ def on_snapshot(
 
 @overload
 def snapshots(
-    reference: DocumentReference, *, include_metadata_changes: bool = False
-) -> Generator[DocumentSnapshot, None, None]: ...
+    reference: DocumentReference[T], *, include_metadata_changes: bool = False
+) -> Generator[DocumentSnapshot[T], None, None]: ...
 
 
 @overload
 def snapshots(
-    reference: Query, *, include_metadata_changes: bool = False
-) -> Generator[QuerySnapshot, None, None]: ...
+    reference: Query[T], *, include_metadata_changes: bool = False
+) -> Generator[QuerySnapshot[T], None, None]: ...
 
 
 def snapshots(
-    reference: DocumentReference | Query, *, include_metadata_changes: bool = False
+    reference: DocumentReference[Any] | Query[Any],
+    *,
+    include_metadata_changes: bool = False,
 ) -> Generator[Any, None, None]:
     """Iterate over the states of a document or a query, without end; raises what the server refuses.
 
     States that come while the loop's body works are told merged once they are many.
     """
     subscription = _subscribe(reference, include_metadata_changes)
-    to_snapshot = _converter(reference)
+    to_snapshot = _to_snapshot(reference)
     try:
         while True:
             try:
@@ -109,7 +112,7 @@ def snapshots(
 
 
 def _subscribe(
-    reference: DocumentReference | Query, include_metadata_changes: bool
+    reference: DocumentReference[Any] | Query[Any], include_metadata_changes: bool
 ) -> Subscription:
     reference.firestore._rest.check_open()
     if isinstance(reference, DocumentReference):
@@ -124,14 +127,16 @@ def _subscribe(
     return reference.firestore._listeners.subscribe(target, include_metadata_changes)
 
 
-def _converter(reference: DocumentReference | Query) -> Callable[[ViewSnapshot], Any]:
-    def document(view: ViewSnapshot) -> DocumentSnapshot:
+def _to_snapshot(
+    reference: DocumentReference[Any] | Query[Any],
+) -> Callable[[ViewSnapshot], Any]:
+    def document(view: ViewSnapshot) -> DocumentSnapshot[Any]:
         assert isinstance(reference, DocumentReference)
         found = view.documents[0] if view.entries else None
         metadata = SnapshotMetadata(from_cache=view.from_cache)
         return DocumentSnapshot(reference, found, metadata)
 
-    def result(view: ViewSnapshot) -> QuerySnapshot:
+    def result(view: ViewSnapshot) -> QuerySnapshot[Any]:
         assert isinstance(reference, Query)
         return QuerySnapshot(reference, view.documents, view)
 
