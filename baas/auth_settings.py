@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
 from baas.auth.options import AuthOptions, HashOptions, LimitOptions, Provider
 from baas.settings import Settings
+
+_LIMITS = {
+    "account_failures": "limit_account_failures",
+    "address_failures": "limit_address_failures",
+    "mails_per_hour": "limit_mails_per_hour",
+    "sign_ups_per_hour": "limit_sign_ups_per_hour",
+}
 
 
 def auth_options(settings: Settings, address: str) -> AuthOptions:
@@ -22,12 +32,7 @@ def auth_options(settings: Settings, address: str) -> AuthOptions:
             workers=settings.password_hash_workers,
             max_waiting=settings.password_hash_queue,
         ),
-        limits=LimitOptions(
-            account_failures=settings.limit_account_failures,
-            address_failures=settings.limit_address_failures,
-            mails_per_hour=settings.limit_mails_per_hour,
-            sign_ups_per_hour=settings.limit_sign_ups_per_hour,
-        ),
+        limits=_limits(settings),
         test_phone_numbers=settings.test_phone_numbers,
         providers={
             name: Provider(name, one.client_id, one.client_secret.get_secret_value(), one.issuer)
@@ -35,3 +40,14 @@ def auth_options(settings: Settings, address: str) -> AuthOptions:
         },
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def _limits(settings: Settings) -> LimitOptions:
+    """As set. Development mode has those only that are set: a suite of tests signs up by the hundred."""
+    open_ = LimitOptions(**dict.fromkeys(_LIMITS, sys.maxsize))
+    told = {
+        name: getattr(settings, setting)
+        for name, setting in _LIMITS.items()
+        if not settings.dev or setting in settings.model_fields_set
+    }
+    return replace(open_, **told)

@@ -288,9 +288,10 @@ class Federated:
         id_token = pairs.get("id_token", "")
         if self._context.options.dev:
             configured = await self.provider(scope, provider_id) is not None
-            faked = _fake_profile(provider_id, id_token, signed=not configured)
+            name = "id_token" if id_token else "access_token"
+            faked = _fake_profile(provider_id, pairs.get(name, ""), name, signed=not configured)
             if faked is not None:
-                return faked, Provider(provider_id, ""), {"id_token": id_token}
+                return faked, Provider(provider_id, ""), {name: pairs[name]}
         provider = await self._provider(scope, provider_id)
         tokens = {n: pairs[n] for n in ("id_token", "access_token") if pairs.get(n)}
         if id_token:
@@ -374,19 +375,21 @@ def _email(profile: Profile) -> str | None:
         return None  # some providers give no real address; the account does without
 
 
-def _fake_profile(provider_id: str, id_token: str, *, signed: bool) -> Profile | None:
+def _fake_profile(provider_id: str, token: str, name: str, *, signed: bool) -> Profile | None:
     """What development mode takes for a provider's user: plain JSON, or an unsigned token.
+
+    As an access token, too, which is all that the SDKs send of some providers.
 
     Also a ``signed`` one, of a provider that is not configured: nothing is known of its keys.
     """
-    if id_token.lstrip().startswith("{"):
+    if token.lstrip().startswith("{"):
         try:
-            claims = json.loads(id_token)
+            claims = json.loads(token)
         except (ValueError, RecursionError) as error:
-            raise AuthError("INVALID_IDP_RESPONSE", "The id_token is no JSON object.") from error
+            raise AuthError("INVALID_IDP_RESPONSE", f"The {name} is no JSON object.") from error
         return profile_of(provider_id, claims)
     try:
-        parts = take_apart(id_token, "The id_token")
+        parts = take_apart(token, f"The {name}")
     except (Unauthenticated, binascii.Error):
         return None
     if not signed and (parts.header.get("alg") != "none" or parts.signature):

@@ -248,6 +248,21 @@ async def test_development_mode_takes_made_up_users(make_api) -> None:
     assert (await dev.call("signInWithIdp", request(token, "google.com")))["isNewUser"] is False
 
 
+async def test_development_mode_takes_them_as_access_tokens_which_is_all_some_providers_send(
+    make_api,
+) -> None:
+    dev = make_api(dev=True)
+    pairs = {"access_token": '{"sub": "abc", "email": "foo@example.com"}'}
+    new = await dev.call("signInWithIdp", request("", "facebook.com", pairs=pairs))
+    assert (new["email"], new["providerId"]) == ("foo@example.com", "facebook.com")
+
+
+async def test_production_takes_no_made_up_access_token(configured: Api) -> None:
+    pairs = {"access_token": '{"sub": "abc", "email": "foo@example.com"}'}
+    message = await configured.error("signInWithIdp", request("", pairs=pairs))
+    assert message.startswith("INVALID_IDP_RESPONSE")
+
+
 class TestBlockingFunctions:
     class Function:
         """A function that answers as it is told."""

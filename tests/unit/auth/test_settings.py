@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from baas.auth_settings import auth_options
 from baas.settings import SettingsError, load
 
 
@@ -55,3 +56,15 @@ def test_what_does_not_hold_is_refused_by_name_and_not_repeated(name: str, value
         load({}, {f"HOMEFIRE_{name.upper()}": value})
     assert "hunter2" not in str(refused.value)
     assert "there is no such setting" not in str(refused.value)
+
+
+def test_development_mode_has_only_the_limits_that_are_set() -> None:
+    limits = auth_options(load({"dev": True}, {"HOMEFIRE_LIMIT_MAILS_PER_HOUR": "7"}), "").limits
+    assert limits.mails_per_hour == 7
+    assert min(limits.sign_ups_per_hour, limits.account_failures, limits.address_failures) > 10**9
+
+
+def test_production_has_limits() -> None:
+    limits = auth_options(load({}, {}), "").limits
+    counts = (limits.account_failures, limits.address_failures, limits.mails_per_hour)
+    assert (*counts, limits.sign_ups_per_hour) == (10, 100, 30, 100)
