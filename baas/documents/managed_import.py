@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from baas.access.principal import OWNER
+from baas.documents.import_mark import Done, ImportMark
 from baas.documents.service import DocumentStore
-from baas.documents.transfer import PAGE, Progress, read_mark
+from baas.documents.transfer import PAGE, Progress
 from baas.errors import InvalidArgument
 from baas.model.paths import DatabaseId, DocumentName
 from baas.model.write import Commit, Write, WriteKind
@@ -20,7 +19,12 @@ _METADATA = "*.overall_export_metadata"
 
 def is_managed_export(path: Path) -> bool:
     """Whether a path is the folder of a managed export."""
-    return path.is_dir() and any(path.glob(_METADATA))
+    return path.is_dir() and _metadata(path) is not None
+
+
+def _metadata(folder: Path) -> str | None:
+    """The name of the file that describes the export; it has the export's time in it."""
+    return min((path.name for path in folder.glob(_METADATA)), default=None)
 
 
 async def import_managed_export(
@@ -34,10 +38,11 @@ async def import_managed_export(
         InvalidArgument: the folder is not an export, or a record of it is not a document.
         DataLoss: a file of it is damaged.
     """
-    if not is_managed_export(folder):
+    metadata = _metadata(folder)
+    if metadata is None:
         raise InvalidArgument(f"{folder} has no {_METADATA}: it is not a managed export.")
-    mark = folder.with_name(folder.name + ".progress")
-    _, done = read_mark(mark)
+    mark = ImportMark(store, database, folder, metadata)
+    done = (await mark.read()).documents
     count = 0
     batch: list[Write] = []
     for record in _records(folder):
@@ -48,11 +53,11 @@ async def import_managed_export(
         batch.append(Write(WriteKind.UPDATE, DocumentName(database, segments), fields))
         if len(batch) == PAGE:
             await _commit(store, database, batch)
-            _note(mark, count)
+            await mark.note(Done(documents=count))
             progress(count)
     await _commit(store, database, batch)
     progress(count)
-    mark.unlink(missing_ok=True)
+    mark.remove()
     return count
 
 
@@ -60,10 +65,6 @@ async def _commit(store: DocumentStore, database: DatabaseId, batch: list[Write]
     if batch:
         await store.commit(Commit(database, tuple(batch)), OWNER)
         batch.clear()
-
-
-def _note(mark: Path, count: int) -> None:
-    mark.write_bytes(orjson.dumps({"offset": 0, "documents": count}))
 
 
 def _records(folder: Path) -> Iterator[bytes]:

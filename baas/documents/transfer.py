@@ -23,6 +23,7 @@ import orjson
 
 from baas.access.principal import OWNER
 from baas.documents.catalogue import CollectionEntry
+from baas.documents.import_mark import Done, ImportMark
 from baas.documents.reader import Reader
 from baas.documents.records import encoded_fields
 from baas.documents.scan import Scan
@@ -192,29 +193,23 @@ async def import_documents(
     Raises:
         InvalidArgument: the file is not an export, or ends too early; the message names the line.
     """
-    mark = path.with_name(path.name + ".progress")
-    offset, number = read_mark(mark)
     with path.open("rb") as file:
-        header = _object(file.readline(), "the first line")
+        first = file.readline()
+        header = _object(first, "the first line")
         if header.get("homefire") != "documents" or header.get("format") != FORMAT:
             raise InvalidArgument(f"{path} is not an export of documents in format {FORMAT}.")
-        if offset:
-            file.seek(offset)
+        mark = ImportMark(store, database, path, first.decode())
+        done = await mark.read()
+        number = done.documents
+        if done.offset:
+            file.seek(done.offset)
         for writes, end, count in _batches(file, database, number):
             await store.commit(Commit(database, writes), OWNER)
-            mark.write_bytes(orjson.dumps({"offset": end, "documents": count}))
+            await mark.note(Done(end, count))
             progress(count)
             number = count
-    mark.unlink(missing_ok=True)
+    mark.remove()
     return number
-
-
-def read_mark(mark: Path) -> tuple[int, int]:
-    """How far an import came: the place in its file, and the number of documents."""
-    if not mark.exists():
-        return 0, 0
-    known = _object(mark.read_bytes(), str(mark))
-    return int(known.get("offset", 0)), int(known.get("documents", 0))
 
 
 def _batches(

@@ -98,6 +98,52 @@ async def test_an_interrupted_import_goes_on_where_it_was(
     assert not path.with_name("export.ndjson.progress").exists()
 
 
+async def cut_off_import(store: DocumentStore, path: Path) -> None:
+    """Import all but the end of an export of five documents into the copy; the file is whole again then."""
+    await commit(store, *(put(f"c/{n}", {"n": n}) for n in range(5)))
+    await transfer.export_documents(store, DATABASE, path)
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:4]))
+    with pytest.raises(InvalidArgument, match="cut off"):
+        await transfer.import_documents(store, COPY, path)
+    path.write_bytes(whole)
+
+
+async def test_an_import_into_another_database_begins_at_the_start(
+    store: DocumentStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.ndjson"
+    await cut_off_import(store, path)
+    other = DatabaseId("demo", "other")
+    assert await transfer.import_documents(store, other, path) == 5
+    assert len(await contents(store, tmp_path / "check", other)) == 5
+
+
+async def test_an_import_of_another_file_of_that_name_begins_at_the_start(
+    store: DocumentStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.ndjson"
+    await cut_off_import(store, path)
+    path.unlink()
+    await commit(store, put("c/0", {"n": "changed"}))
+    await transfer.export_documents(store, DATABASE, path)
+    assert await transfer.import_documents(store, COPY, path) == 5
+    assert (await contents(store, tmp_path / "check", COPY))[0] == (
+        "c/0",
+        {"n": {"stringValue": "changed"}},
+    )
+
+
+async def test_an_unreadable_mark_costs_time_and_no_documents(
+    store: DocumentStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.ndjson"
+    await cut_off_import(store, path)
+    path.with_name("export.ndjson.progress").write_bytes(b"")
+    assert await transfer.import_documents(store, COPY, path) == 5
+    assert len(await contents(store, tmp_path / "check", COPY)) == 5
+
+
 @pytest.mark.parametrize(
     "line", ['{"path": "c", "fields": {}}', '{"path": "c/a", "fields": {"n": {"x": 1}}}', "{", "[]"]
 )
