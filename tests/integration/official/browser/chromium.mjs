@@ -51,6 +51,7 @@ export async function ownServer() {
   const port = await freePort();
   const data = mkdtempSync(path.join(tmpdir(), 'homefire-'));
   let child = null;
+  process.on('exit', () => child?.kill('SIGKILL'));  // a case that fails leaves none behind
   return {
     port,
     async start() {
