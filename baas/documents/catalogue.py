@@ -8,12 +8,16 @@ unit fails, so that no reader ever sees a key that another collection may get.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from baas.db.unit import Tx
 from baas.model.key_encoding import encode_path_prefix, prefix_end
 from baas.model.paths import DatabaseId
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MAX_CACHED = 50_000
 """Collections kept in memory; when there are more, the cache begins anew."""
@@ -142,20 +146,15 @@ class Catalogue:
             " VALUES (?, ?, ?, ?, ?)",
             (database.project, database.database, epoch, self.floor, self.floor),
         )
-        entry = DatabaseEntry(database, key, epoch)
-        self._unflushed_databases[database] = entry
-
-        def publish() -> None:
-            self._databases.setdefault(database, entry)
-            self._unflushed_databases.pop(database, None)
-
-        tx.on_flush(publish)
-
-        def forget() -> None:
-            self._unflushed_databases.pop(database, None)
-
-        tx.on_rollback(forget)
-        return entry
+        made = DatabaseEntry(database, key, epoch)
+        _until_flushed(
+            tx,
+            self._unflushed_databases,
+            database,
+            made,
+            lambda: self._databases.setdefault(database, made),
+        )
+        return made
 
     def collection_for_write(
         self, tx: Tx, database: DatabaseEntry, segments: tuple[str, ...]
@@ -172,18 +171,7 @@ class Catalogue:
         )
         made = CollectionEntry(key, segments, prefix)
         mark = (database.key, segments)
-        self._unflushed[mark] = made
-
-        def publish() -> None:
-            database.remember(made)
-            self._unflushed.pop(mark, None)
-
-        tx.on_flush(publish)
-
-        def forget() -> None:
-            self._unflushed.pop(mark, None)
-
-        tx.on_rollback(forget)
+        _until_flushed(tx, self._unflushed, mark, made, lambda: database.remember(made))
         return made
 
     def existing_for_write(
@@ -205,3 +193,20 @@ class Catalogue:
             entry = CollectionEntry(row[0], segments, prefix)
             database.remember(entry)
         return entry
+
+
+def _until_flushed(
+    tx: Tx, unflushed: dict[K, V], key: K, made: V, publish: Callable[[], object]
+) -> None:
+    """Keep what a unit made to the writer until it is durable, publish it then, and forget it if it fails."""
+    unflushed[key] = made
+
+    def flushed() -> None:
+        publish()
+        unflushed.pop(key, None)
+
+    def failed() -> None:
+        unflushed.pop(key, None)
+
+    tx.on_flush(flushed)
+    tx.on_rollback(failed)
