@@ -25,6 +25,7 @@ TWINNED = (
     "auth/__init__.py",
     "auth/_api.py",
     "auth/_auth.py",
+    "auth/_multi_factor.py",
     "auth/_sign_in.py",
     "auth/_user.py",
     "firestore/__init__.py",

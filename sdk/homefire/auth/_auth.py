@@ -16,6 +16,7 @@ from homefire.auth._credentials import (
     additional_info_from_wire,
     settings_to_wire,
 )
+from homefire.auth._factors import MultiFactorError
 from homefire.auth._user import User
 from homefire.errors import AuthError
 
@@ -72,7 +73,11 @@ class Auth:
         self, answer: Mapping[str, Any], provider_id: str | None = None
     ) -> UserCredential:
         """Make the user of a sign-in's answer the current one."""
-        tokens: Tokens = self._api.tokens_of(answer)
+        try:
+            tokens: Tokens = self._api.tokens_of(answer)
+        except MultiFactorError as error:
+            error._provider_id = provider_id
+            raise
         found = await self._api.accounts("lookup", {"idToken": tokens.id_token})
         users = found.get("users")
         if not isinstance(users, list) or not users:

@@ -102,6 +102,31 @@ _CODES: dict[str, tuple[str, str]] = {
     "INVALID_SESSION_INFO": ("auth/invalid-verification-id", "No code was sent for this."),
     "MISSING_SESSION_INFO": ("auth/missing-verification-id", "No code was sent for this."),
     "SESSION_EXPIRED": ("auth/code-expired", "The code has expired: have another one sent."),
+    "MFA_ENROLLMENT_NOT_FOUND": (
+        "auth/multi-factor-info-not-found",
+        "The account has no such second factor.",
+    ),
+    "MISSING_MFA_ENROLLMENT_ID": ("auth/missing-multi-factor-info", "Name a second factor."),
+    "MISSING_MFA_PENDING_CREDENTIAL": (
+        "auth/missing-multi-factor-session",
+        "No sign-in waits for a second factor.",
+    ),
+    "INVALID_MFA_PENDING_CREDENTIAL": (
+        "auth/invalid-multi-factor-session",
+        "The sign-in has waited too long for its second factor: begin anew.",
+    ),
+    "SECOND_FACTOR_EXISTS": (
+        "auth/second-factor-already-in-use",
+        "The account has this second factor already.",
+    ),
+    "SECOND_FACTOR_LIMIT_EXCEEDED": (
+        "auth/maximum-second-factor-count-exceeded",
+        "The account has as many second factors as it may have.",
+    ),
+    "UNSUPPORTED_FIRST_FACTOR": (
+        "auth/unsupported-first-factor",
+        "This way of signing in takes no second factor.",
+    ),
     "TENANT_ID_MISMATCH": ("auth/tenant-id-mismatch", "The account is another tenant's."),
     "UNVERIFIED_EMAIL": ("auth/unverified-email", "The email address must be verified first."),
     "FEDERATED_USER_ID_ALREADY_LINKED": (

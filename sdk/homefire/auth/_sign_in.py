@@ -17,6 +17,7 @@ from homefire.auth._credentials import (
     parse_action_code_url,
     settings_to_wire,
 )
+from homefire.auth._factors import MultiFactorError
 from homefire.auth._id_token import IdTokenResult, read_id_token
 from homefire.auth._user import User
 from homefire.errors import AuthError
@@ -68,7 +69,12 @@ async def link_with_credential(user: User, credential: AuthCredential) -> UserCr
 async def reauthenticate_with_credential(user: User, credential: AuthCredential) -> UserCredential:
     """Sign the same user in again, for what needs a recent sign-in; raises ``auth/user-mismatch``, ..."""
     answer = await user._auth._api.accounts(*credential.sign_in_call(create=False))
-    tokens = user._auth._api.tokens_of(answer)
+    try:
+        tokens = user._auth._api.tokens_of(answer)
+    except MultiFactorError as error:
+        error.operation_type, error._user = "reauthenticate", user
+        error._provider_id = credential.provider_id
+        raise
     if read_id_token(tokens.id_token).claims.get("sub") != user.uid:
         raise AuthError("auth/user-mismatch", "These credentials are another user's.")
     await user._renewed(answer)

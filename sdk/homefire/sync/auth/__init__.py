@@ -18,6 +18,12 @@ from homefire.auth._credentials import (
     PhoneAuthProvider,
     parse_action_code_url,
 )
+from homefire.auth._factors import (
+    MultiFactorError,
+    MultiFactorInfo,
+    TotpMultiFactorAssertion,
+    TotpSecret,
+)
 from homefire.auth._id_token import IdTokenResult
 from homefire.errors import AuthError
 from homefire.sync.auth._auth import (
@@ -43,6 +49,14 @@ from homefire.sync.auth._auth import (
     update_password,
     update_profile,
     verify_password_reset_code,
+)
+from homefire.sync.auth._multi_factor import (
+    MultiFactorResolver,
+    MultiFactorSession,
+    MultiFactorUser,
+    TotpMultiFactorGenerator,
+    get_multi_factor_resolver,
+    multi_factor,
 )
 from homefire.sync.auth._sign_in import (
     ConfirmationResult,
@@ -79,10 +93,18 @@ __all__ = [
     "GithubAuthProvider",
     "GoogleAuthProvider",
     "IdTokenResult",
+    "MultiFactorError",
+    "MultiFactorInfo",
+    "MultiFactorResolver",
+    "MultiFactorSession",
+    "MultiFactorUser",
     "OAuthCredential",
     "OAuthProvider",
     "PhoneAuthCredential",
     "PhoneAuthProvider",
+    "TotpMultiFactorAssertion",
+    "TotpMultiFactorGenerator",
+    "TotpSecret",
     "User",
     "UserCredential",
     "UserInfo",
@@ -98,9 +120,11 @@ __all__ = [
     "get_auth",
     "get_id_token",
     "get_id_token_result",
+    "get_multi_factor_resolver",
     "is_sign_in_with_email_link",
     "link_with_credential",
     "link_with_phone_number",
+    "multi_factor",
     "on_auth_state_changed",
     "on_id_token_changed",
     "parse_action_code_url",

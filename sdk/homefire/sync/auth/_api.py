@@ -10,10 +10,12 @@ from urllib.parse import quote, urlencode
 
 from homefire._transport.messages import HttpRequest, TransportError, json_request
 from homefire.auth._errors import error_of, network_error
+from homefire.auth._factors import MultiFactorError
 from homefire.errors import AuthError
 from homefire.sync._transport.base import Transport
 
 ACCOUNTS = "/identitytoolkit.googleapis.com/v1/accounts"
+ACCOUNTS_V2 = "/identitytoolkit.googleapis.com/v2/accounts"
 TOKEN = "/securetoken.googleapis.com/v1/token"
 
 
@@ -42,8 +44,9 @@ class AuthApi:
         self._api_key = api_key
 
     def accounts(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Call ``accounts:<method>``; raises :class:`AuthError`."""
-        url = f"{self.host}{ACCOUNTS}:{method}?key={quote(self._api_key, safe='')}"
+        """Call ``accounts:<method>``, or v2 ``accounts/<group>:<method>``; raises :class:`AuthError`."""
+        path = f"{ACCOUNTS_V2}/{method}" if ":" in method else f"{ACCOUNTS}:{method}"
+        url = f"{self.host}{path}?key={quote(self._api_key, safe='')}"
         return self._send(json_request("POST", url, dict(body)))
 
     def refresh(self, refresh_token: str) -> Tokens:
@@ -61,10 +64,7 @@ class AuthApi:
         """The tokens in the answer of an ``accounts`` call; raises
         ``auth/multi-factor-auth-required``, ``auth/account-exists-with-different-credential``."""
         if answer.get("mfaPendingCredential"):
-            raise AuthError(
-                "auth/multi-factor-auth-required",
-                "A second factor is needed, which this SDK cannot show.",
-            )
+            raise MultiFactorError(answer)
         if answer.get("needConfirmation"):
             raise AuthError(
                 "auth/account-exists-with-different-credential",

@@ -16,6 +16,7 @@ from homefire.auth._credentials import (
     parse_action_code_url,
     settings_to_wire,
 )
+from homefire.auth._factors import MultiFactorError
 from homefire.auth._id_token import IdTokenResult, read_id_token
 from homefire.errors import AuthError
 from homefire.sync.auth._auth import Auth, UserCredential
@@ -72,7 +73,12 @@ def reauthenticate_with_credential(
 ) -> UserCredential:
     """Sign the same user in again, for what needs a recent sign-in; raises ``auth/user-mismatch``, ..."""
     answer = user._auth._api.accounts(*credential.sign_in_call(create=False))
-    tokens = user._auth._api.tokens_of(answer)
+    try:
+        tokens = user._auth._api.tokens_of(answer)
+    except MultiFactorError as error:
+        error.operation_type, error._user = "reauthenticate", user
+        error._provider_id = credential.provider_id
+        raise
     if read_id_token(tokens.id_token).claims.get("sub") != user.uid:
         raise AuthError("auth/user-mismatch", "These credentials are another user's.")
     user._renewed(answer)
