@@ -62,7 +62,8 @@ def sent(server: Server, kind: str, recipient: str) -> dict[str, str]:
     """The newest message to somebody, as development mode keeps it."""
     with urlopen(f"{server.host}/emulator/v1/projects/{PROJECT}/{kind}") as answer:
         messages = json.load(answer)[kind]
-    found = [each for each in messages if recipient in (each.get("email"), each.get("phoneNumber"))]
+    keys = ("newEmail", "email", "phoneNumber")
+    found = [each for each in messages if recipient in map(each.get, keys)]
     return dict(found[-1])
 
 
