@@ -33,8 +33,20 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 _STYLE = (
-    "body{font:16px system-ui,sans-serif;max-width:26rem;margin:4rem auto;padding:0 1rem}"
-    "input,button{font:inherit;padding:.6rem;margin:.4rem 0;width:100%;box-sizing:border-box}"
+    ":root{color-scheme:light dark;--ground:#f4f5f7;--card:#fff;--line:#c9cdd4;--main:#1a56b0}"
+    "@media(prefers-color-scheme:dark){"
+    ":root{--ground:#16181c;--card:#22252b;--line:#4a505b;--main:#2f6fd0}}"
+    "body{font:1rem/1.5 system-ui,sans-serif;margin:0;padding:1rem;background:var(--ground)}"
+    "main{max-width:24rem;margin:8vh auto;padding:1.5rem;background:var(--card);"
+    "border:1px solid var(--line);border-radius:.75rem}"
+    "h1{font-size:1.4rem;line-height:1.25;margin:0 0 .75rem}"
+    "p{margin:0 0 1rem;overflow-wrap:anywhere}p:last-child{margin:0}"
+    "input,button{font:inherit;padding:.65rem .75rem;border-radius:.5rem;width:100%;"
+    "box-sizing:border-box;border:1px solid var(--line)}"
+    "input{margin:.25rem 0 1rem}"
+    "button{background:var(--main);border-color:var(--main);color:#fff;font-weight:600;"
+    "cursor:pointer}"
+    ":focus-visible{outline:3px solid var(--main);outline-offset:2px}"
 )
 _TITLES = {
     "verifyEmail": ("Verify your email address", "Verify"),
@@ -224,9 +236,10 @@ def page(
     """A page for people; ``body`` is HTML."""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="robots" content="noindex">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>"
+        f"<body><main><h1>{html.escape(title)}</h1>{body}</main></body></html>"
     )
     return HTMLResponse(text, status_code=status, headers=dict(headers))
 

@@ -152,8 +152,10 @@ def _render(scope: Scope, config: ProjectConfig) -> dict[str, Any]:
     mfa = values.get("mfa", {})
     if not mfa.get("providerConfigs"):
         mfa.pop("providerConfigs", None)
+    test_numbers = config.get("signIn.phoneNumber.testPhoneNumbers")
     return {
         **{name: values[name] for name in _OF_TENANTS if name in config.changed},
+        **({"testPhoneNumbers": test_numbers} if test_numbers else {}),
         "name": f"projects/{scope.project}/tenants/{scope.tenant}",
         "tenantId": scope.tenant,
         "allowPasswordSignup": bool(config.get("signIn.email.enabled")),

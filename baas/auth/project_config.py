@@ -26,11 +26,12 @@ MAX_PASSWORD = 4_096
 MFA_STATES = ("DISABLED", "ENABLED", "MANDATORY")
 SPECIAL_CHARACTERS = "^$*.[]{}()?\"!@#%&/\\,><':;|_~"
 
+_TEST_NUMBERS = "signIn.phoneNumber.testPhoneNumbers"
 _WRITABLE: dict[str, type] = {
     "signIn.email.enabled": bool,
     "signIn.email.passwordRequired": bool,
     "signIn.phoneNumber.enabled": bool,
-    "signIn.phoneNumber.testPhoneNumbers": dict,
+    _TEST_NUMBERS: dict,
     "signIn.anonymous.enabled": bool,
     "signIn.allowDuplicateEmails": bool,
     "client.permissions.disabledUserSignup": bool,
@@ -54,6 +55,7 @@ _TENANT_NAMES = {
     "allowPasswordSignup": "signIn.email.enabled",
     "enableAnonymousUser": "signIn.anonymous.enabled",
     "mfaConfig": "mfa",
+    "testPhoneNumbers": _TEST_NUMBERS,
 }
 """Tenants call some settings otherwise than projects do."""
 _READ_ONLY = ("name", "subtype", "tenantId")
@@ -311,7 +313,7 @@ def _check(path: str, value: Any) -> None:
         raise InvalidArgument("'authorizedDomains' must be a list of strings.")
     if path == "mfa.state" and value not in MFA_STATES:
         raise InvalidArgument(f"'mfa.state' must be one of {', '.join(MFA_STATES)}.")
-    if path == "signIn.phoneNumber.testPhoneNumbers" and not all(
+    if path == _TEST_NUMBERS and not all(
         isinstance(code, str) and code.isdigit() for code in value.values()
     ):
         raise InvalidArgument("'testPhoneNumbers' maps numbers to codes of digits.")

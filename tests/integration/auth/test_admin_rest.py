@@ -331,6 +331,15 @@ async def test_a_session_cookie_is_no_id_token(api: Api) -> None:
         await api.service.context.tokens.verify_session_cookie(new["idToken"], "demo")
 
 
+async def test_a_tenant_has_test_phone_numbers_of_its_own(api: Api) -> None:
+    first, second = {"+15555550100": "123456"}, {"+15555550101": "654321"}
+    made = await api.admin("/tenants", {"testPhoneNumbers": first}, version="v2")
+    assert made["testPhoneNumbers"] == first
+    path = made["name"].removeprefix("projects/demo") + "?updateMask=testPhoneNumbers"
+    changed = await api.admin(path, {"testPhoneNumbers": second}, verb="PATCH", version="v2")
+    assert changed["testPhoneNumbers"] == second
+
+
 async def test_tenants_come_and_go(api: Api) -> None:
     made = await api.admin(
         "/tenants", {"displayName": "Acme", "allowPasswordSignup": True}, version="v2"
