@@ -127,6 +127,7 @@ async def opened(settings: Settings, folder: DataFolder, address: str) -> AsyncI
             authorizer,
             DocumentOptions(
                 change_retention=float(settings.change_retention_seconds),
+                query_seconds=settings.query_seconds,
                 max_indexes=settings.documents_max_indexes,
             ),
         )

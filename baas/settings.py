@@ -235,6 +235,13 @@ class Settings(BaseModel):
     shutdown_seconds: float = Field(
         10, ge=0, le=600, description="How long requests in flight may take to finish at shutdown."
     )
+    query_seconds: float = Field(
+        60,
+        gt=0,
+        le=3_600,
+        description="How long a query, a pipeline or a page of a list may take, waiting included; beyond, it "
+        "gets DEADLINE_EXCEEDED.",
+    )
     change_retention_seconds: int = Field(
         3_600,
         ge=60,

@@ -61,6 +61,10 @@ class Surface(Protocol):
         """
         ...
 
+    def only_reads(self, method: str, target: bytes) -> bool:
+        """Whether the call changes nothing, so that it need not go on once its client is gone."""
+        ...
+
     def too_large(self) -> ApiError:
         """What a body over the limit is answered with."""
         ...
@@ -153,6 +157,7 @@ class ExpressCycle:
         "_authorization",
         "_method",
         "_protocol",
+        "_task",
         "_url",
         "_waiter",
         "body",
@@ -170,6 +175,7 @@ class ExpressCycle:
         self._url = protocol.url
         self._authorization = protocol.authorization
         self._waiter: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self.keep_alive = keep_alive
         self.body = b""
         self.more_body = True
@@ -185,9 +191,15 @@ class ExpressCycle:
         """Something about the request has changed."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        elif self.disconnected and self._task is not None and self._is_only_read():
+            self._task.cancel()
+
+    def _is_only_read(self) -> bool:
+        return self._protocol.surface.only_reads(self._method, self._url)
 
     async def run_asgi(self, _app: object) -> None:
         """Answer the call."""
+        self._task = asyncio.current_task()
         try:
             await self._send(200, await self._call())
         except ApiError as error:

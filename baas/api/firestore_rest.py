@@ -6,8 +6,9 @@ Source: ``listen-and-write`` §4, §5, §7 and §8; the published ``google.api.h
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -23,7 +24,7 @@ from baas.api.firestore_path import Address, parse_address
 from baas.api.http import PayloadTooLarge, read_body
 from baas.api.pipeline_statistics import statistics_text
 from baas.documents.service import DocumentStore
-from baas.errors import ApiError, InvalidArgument, NotFound
+from baas.errors import ApiError, Cancelled, InvalidArgument, NotFound
 from baas.model.document import Document
 from baas.model.ids import new_document_id
 from baas.model.paths import DocumentName, check_segment
@@ -41,6 +42,12 @@ MAX_QUERY_STRING = 64 * 1024
 QUERIES = 256
 """Parsed queries that are kept, each of at most ``REMEMBERED_BYTES``."""
 REMEMBERED_BYTES = 4 * 1024
+DOCUMENTS_A_TURN = 100
+"""Results that are encoded together."""
+_READS = (
+    *(b":batchGet", b":executePipeline", b":listCollectionIds", b":partitionQuery"),
+    *(b":runAggregationQuery", b":runQuery"),
+)
 
 
 class Authenticate(Protocol):
@@ -175,17 +182,21 @@ class FirestoreRest:
 
         async def read() -> bytes:
             try:
-                return await read_body(receive, self.body_limit, self.assembly)
+                body = await read_body(receive, self.body_limit, self.assembly)
             except PayloadTooLarge:
                 raise self.too_large() from None
+            arrived.set()
+            return body
 
-        body = await self.answer(
-            scope["method"],
-            scope.get("raw_path") or scope["path"].encode(),
-            scope["query_string"],
-            Headers(scope=scope).get("authorization"),
-            read,
+        arrived = asyncio.Event()
+        method, path = scope["method"], scope.get("raw_path") or scope["path"].encode()
+        answer = self.answer(
+            method, path, scope["query_string"], Headers(scope=scope).get("authorization"), read
         )
+        if self.only_reads(method, path):
+            body = await _unless_gone(answer, receive, arrived)
+        else:
+            body = await answer
         await Response(body, media_type="application/json")(scope, receive, send)
 
     def claims(self, target: bytes) -> bool:
@@ -194,6 +205,11 @@ class FirestoreRest:
         return target.startswith(_PROJECTS) and target.startswith(
             b"/databases/", target.find(b"/", project)
         )
+
+    def only_reads(self, method: str, target: bytes) -> bool:
+        """Whether a call need not be answered for what it asks to happen: it changes no document, or, a
+        pipeline that writes, does so whoever waits. See :class:`baas.api.express.Surface`."""
+        return method == "GET" or target.partition(b"?")[0].endswith(_READS)
 
     def too_large(self) -> ApiError:
         """What a body over the limit is answered with."""
@@ -340,7 +356,11 @@ class FirestoreRest:
             elements.append(
                 json_codec.run_query_element(None, result.read_time, skipped_results=result.skipped)
             )
-        elements += json_codec.run_query_documents(result.documents, result.read_time)
+        for start in range(0, len(result.documents), DOCUMENTS_A_TURN):
+            if start:
+                await asyncio.sleep(0)  # others have their turn between
+            some = result.documents[start : start + DOCUMENTS_A_TURN]
+            elements += json_codec.run_query_documents(some, result.read_time)
         if result.explain is not None:
             metrics = explain_metrics_to_json(result.explain)
             elements.append(
@@ -435,6 +455,31 @@ class FirestoreRest:
         request = json_codec.parse_rollback(call.json(), call.address.database)
         await self._store.rollback(request.database, request.transaction, call.principal)
         return b"{}"
+
+
+async def _unless_gone(
+    answer: Coroutine[Any, Any, bytes], receive: Receive, arrived: asyncio.Event
+) -> bytes:
+    """An answer, for as long as its client waits for it. ``arrived``: the request's body is whole.
+
+    Raises:
+        Cancelled: the client went away.
+    """
+
+    async def leave() -> None:
+        await arrived.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    answering, leaving = asyncio.create_task(answer), asyncio.create_task(leave())
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise Cancelled("The client went away.")
+        return await answering
+    finally:
+        answering.cancel()
+        leaving.cancel()
 
 
 def _parse_query(body: bytes, parent: str) -> RunQueryRequest:

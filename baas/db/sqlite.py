@@ -1,4 +1,5 @@
-"""The embedded engine: SQLite, one writer connection with group commit, a few reader connections.
+"""The embedded engine: SQLite, one writer connection with group commit, a few reader connections
+(:mod:`baas.db.sqlite_readers`).
 
 Each connection has a thread of its own. Reads that touch few rows need none: they run on the event loop, on
 a connection that is kept for them, for as long as the disk is quick.
@@ -11,16 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import sqlite3
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from baas.db.sqlite_connection import Connection, SqliteOptions
+from baas.db.sqlite_readers import Readers, end
 from baas.db.sqlite_writer import GroupCommit, Job
 from baas.db.unit import NotQuick, Tx
 from baas.errors import ResourceExhausted, Unavailable
@@ -30,9 +30,6 @@ if sys.platform != "win32":
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
-_UNREADABLE = "The server could not read its database."
 _SLOW_SECONDS: Final = 0.01
 """A quick read that takes longer waited for its disk."""
 _SLOW_FOR_SECONDS: Final = 1.0
@@ -58,15 +55,9 @@ class SqliteDatabase:
         self._near_reads = False
         self._slow_until = 0.0
         self._blocks_read = 0
-        self._readers = list(readers)
-        self._reads: deque[Job] = deque()
-        self._read_wakeup = asyncio.Semaphore(0)
+        self._readers = Readers(readers[0], readers[1:])
         self._snapshots = asyncio.Semaphore(options.max_snapshots)
         self._closing = False
-        self._read_tasks = [
-            asyncio.create_task(self._read_loop(reader), name=f"db-reader-{number}")
-            for number, reader in enumerate(self._readers)
-        ]
 
     @classmethod
     async def open(cls, path: Path, options: SqliteOptions | None = None) -> SqliteDatabase:
@@ -85,7 +76,7 @@ class SqliteDatabase:
         opened = [writer]
         try:
             opened.append(await cls._open_reader(path, options, busy_timeout_ms=0))
-            for _ in range(options.readers):
+            for _ in range(1 + options.readers):
                 opened.append(await cls._open_reader(path, options))
         except BaseException:
             for connection in reversed(opened):
@@ -115,16 +106,15 @@ class SqliteDatabase:
         self._commits.add(job)
         return cast(T, await job.future)
 
-    async def read(self, unit: Callable[[Tx], T], *, quick: bool = False) -> T:
+    async def read(
+        self, unit: Callable[[Tx], T], *, quick: bool = False, seconds: float | None = None
+    ) -> T:
         """See :meth:`baas.db.unit.Database.read`."""
-        self._check_room(len(self._reads))
+        self._check_room(self._readers.waiting)
         if quick:
             with contextlib.suppress(NotQuick):
                 return self._read_at_once(unit)
-        job = Job(unit, asyncio.get_running_loop().create_future())
-        self._reads.append(job)
-        self._read_wakeup.release()
-        return cast(T, await job.future)
+        return cast(T, await self._readers.read(unit, seconds))
 
     def _check_room(self, waiting: int) -> None:
         if self._closing:
@@ -170,12 +160,12 @@ class SqliteDatabase:
         """The next quick read is to see what is durable by now."""
         if self._near_reads:
             self._near_reads = False
-            _end(self._near.raw)
+            end(self._near.raw)
 
     @property
     def waiting(self) -> tuple[int, int]:
         """Units that wait for the writer, and for a reader."""
-        return self._commits.waiting, len(self._reads)
+        return self._commits.waiting, self._readers.waiting
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
@@ -194,28 +184,10 @@ class SqliteDatabase:
         if self._closing:
             return
         self._closing = True
-        for _ in self._read_tasks:
-            self._read_wakeup.release()
-        await asyncio.gather(self._commits.drained(), *self._read_tasks)
+        await asyncio.gather(self._commits.drained(), self._readers.close())
         self._end_turn()
-        for reader in (self._near, *self._readers):
-            await reader.close()
+        await self._near.close()
         await self._writer.close()
-
-    # The readers
-
-    async def _read_loop(self, reader: Connection) -> None:
-        while True:
-            await self._read_wakeup.acquire()
-            if not self._reads:
-                if self._closing:
-                    return
-                continue
-            share = max(1, len(self._reads) // len(self._readers))
-            batch = [self._reads.popleft() for _ in range(min(share, 16))]
-            await reader.run(lambda batch=batch: _read_batch(reader, batch))  # type: ignore[misc]
-            for job in batch:
-                job.settle()
 
 
 class SqliteSnapshot:
@@ -238,34 +210,3 @@ class SqliteSnapshot:
     async def read(self, unit: Callable[[Tx], T]) -> T:
         """See :meth:`baas.db.unit.Snapshot.read`."""
         return await self._connection.run(lambda: unit(self._connection.tx()))
-
-
-def _read_batch(reader: Connection, batch: list[Job]) -> None:
-    """Run read units at one version. On the reader's thread; never raises."""
-    raw = reader.raw
-    try:
-        raw.execute("BEGIN")
-        for job in batch:
-            try:
-                job.result = job.unit(reader.tx())
-            except BaseException as error:
-                job.error = error
-        _end(raw)
-    except (sqlite3.Error, Unavailable) as error:
-        log.error("reading failed: %s", error)
-        for job in batch:
-            job.error = job.error or Unavailable(_UNREADABLE)
-
-
-def _end(raw: sqlite3.Connection) -> None:
-    """End a read transaction.
-
-    Raises:
-        Unavailable: it was not there any more: the version that was read at cannot be vouched for.
-    """
-    try:
-        raw.execute("COMMIT")
-    except sqlite3.Error:
-        with contextlib.suppress(sqlite3.Error):
-            raw.execute("ROLLBACK")
-        raise Unavailable(_UNREADABLE) from None

@@ -21,7 +21,7 @@ class SqliteOptions:
     """Sizes and bounds of the embedded engine."""
 
     readers: int = 2
-    """Connections for long reads, a thread each."""
+    """Connections for long reads, a thread each; there is one more for short ones."""
     cache_kib: int = 8_192
     """Page cache of each connection."""
     busy_timeout_ms: int = 5_000
@@ -37,13 +37,21 @@ class SqliteOptions:
 class SqliteTx:
     """A unit of work on an SQLite connection; see :class:`baas.db.unit.Tx`."""
 
-    __slots__ = ("_core", "_execute", "_raw", "flushed", "quick", "rolled_back")
+    __slots__ = ("_core", "_execute", "_raw", "check", "flushed", "quick", "rolled_back")
 
-    def __init__(self, raw: sqlite3.Connection, core: sa.Connection, *, quick: bool) -> None:
+    def __init__(
+        self,
+        raw: sqlite3.Connection,
+        core: sa.Connection,
+        *,
+        quick: bool,
+        check: Callable[[], None],
+    ) -> None:
         self._raw = raw
         self._execute = raw.execute
         self._core = core
         self.quick = quick
+        self.check = check
         self.flushed: list[Callable[[], None]] = []
         self.rolled_back: list[Callable[[], None]] = []
 
@@ -74,6 +82,10 @@ class SqliteTx:
 
     def on_rollback(self, callback: Callable[[], None]) -> None:
         self.rolled_back.append(callback)
+
+
+def _go_on() -> None:
+    """The check of a unit that may take as long as it likes."""
 
 
 class Connection:
@@ -126,9 +138,10 @@ class Connection:
         report = cast("asyncio.Future[Any]", _Report(asyncio.get_running_loop(), then))
         self._connection._tx.put_nowait((report, function))
 
-    def tx(self, *, quick: bool = False) -> SqliteTx:
-        """A new unit of work on this connection. ``quick``: it runs on the event loop."""
-        return SqliteTx(self.raw, cast(sa.Connection, self._core), quick=quick)
+    def tx(self, *, quick: bool = False, check: Callable[[], None] = _go_on) -> SqliteTx:
+        """A new unit of work on this connection. ``quick``: it runs on the event loop. ``check``: see
+        :meth:`baas.db.unit.Tx.check`."""
+        return SqliteTx(self.raw, cast(sa.Connection, self._core), quick=quick, check=check)
 
     def wait_for_locks(self, milliseconds: int) -> None:
         """How long from now on to wait for another process that has locked the file."""

@@ -36,6 +36,11 @@ class Tx(Protocol):
         """Whether this runs on the event loop."""
 
     @property
+    def check(self) -> Callable[[], None]:
+        """To be called now and then by a unit that can be long; what it raises is not to be caught. It does
+        so where the unit's time is over, or nobody waits for it any more, or it must go to another thread."""
+
+    @property
     def core(self) -> sa.Connection:
         """A SQLAlchemy connection in this very transaction."""
 
@@ -85,10 +90,18 @@ class Database(Protocol):
             ResourceExhausted: too many units are waiting.
         """
 
-    async def read(self, unit: Callable[[Tx], T], *, quick: bool = False) -> T:
+    async def read(
+        self, unit: Callable[[Tx], T], *, quick: bool = False, seconds: float | None = None
+    ) -> T:
         """Run a unit at one version of the database, which includes every write that was acknowledged.
 
-        ``quick``: it may run on the event loop; it may raise :class:`NotQuick` there.
+        ``quick``: it may run on the event loop; it may raise :class:`NotQuick` there. ``seconds``: how long
+        it may wait and run; such a unit must bear to be stopped and begun again, and calls ``tx.check``
+        where it can be long. It also ends when whoever waits for it is cancelled.
+
+        Raises:
+            DeadlineExceeded: the time is over.
+            Unavailable, ResourceExhausted: as for :meth:`write`.
         """
 
     def snapshot(self) -> Any:

@@ -155,6 +155,7 @@ def _children(reader: Reader, path: tuple[str, ...], after: bytes | None) -> Ite
     end = prefix_end(prefix)
     low = successor(prefix) if after is None else prefix_end(after.removesuffix(PATH_END))
     while low is not None:
+        reader.tx.check()
         row = _next_collection(reader, reader.entry.key, low, end)
         if row is None:
             return

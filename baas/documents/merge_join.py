@@ -40,6 +40,7 @@ class MergeJoin(Plan):
         walks = [_Walk(reader, scan, examined) for scan in self.scans]
         target: bytes | None = b""
         while target is not None:
+            reader.tx.check()
             entries = []
             for walk in walks:
                 entry = walk.seek(target)

@@ -29,7 +29,7 @@ class DocumentOptions:
     default_page_size: int = 300
 
     query_seconds: float = 60.0
-    """How long one query, or one page of a list, may run."""
+    """How long one query, or one page of a list, may wait and run."""
 
     transaction_idle: float = 60.0
     transaction_total: float = 270.0

@@ -25,8 +25,8 @@ from baas.model.paths import DocumentName, format_field_path
 
 ALL_AT_ONCE = 100
 """Rows that are fetched in one go, where so few are wanted."""
-CHECK_EVERY = 1_000
-"""Documents after which a scan looks at the clock."""
+CHECK_EVERY = 100
+"""Documents after which a scan asks whether it may go on."""
 
 
 @dataclass(slots=True)
@@ -187,7 +187,7 @@ class ByName(Plan):
         for row in reader.rows(sql, params):
             examined.documents += 1
             if not examined.documents % CHECK_EVERY:
-                reader.check_deadline()
+                reader.tx.check()
             yield row[5], document_of(reader.database, collection, row)
 
     def _merged(
@@ -310,7 +310,7 @@ class IndexScan(Plan):
         for key, row_id in reader.rows(sql, params):
             examined.entries += 1
             if not examined.entries % CHECK_EVERY:
-                reader.check_deadline()
+                reader.tx.check()
             if check(key):
                 yield row_id
 
@@ -331,7 +331,7 @@ class IndexScan(Plan):
             examined.entries += 1
             examined.documents += 1
             if not examined.documents % CHECK_EVERY:
-                reader.check_deadline()
+                reader.tx.check()
             entry = collection or reader.collection_by_key(row[5])
             yield document_of(reader.database, entry, row)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from baas.documents.change_feed import NO_EPOCH, Most, TooManyChanges, changes_s
 from baas.documents.history import documents_before, state_at
 from baas.documents.indexes import Index, IndexCatalogue
 from baas.documents.records import Row, find_row, id_key, make_document, some_ids
-from baas.errors import DeadlineExceeded, InvalidArgument
+from baas.errors import InvalidArgument
 from baas.model.change import CommitChanges
 from baas.model.document import Document
 from baas.model.paths import DatabaseId, DocumentName
@@ -25,7 +24,6 @@ class Reader:
     """Reads one version of one database.
 
     ``at`` asks for a past version; otherwise it is the latest that the unit sees. ``version`` tells which.
-    ``seconds``: how long scans may take.
     """
 
     def __init__(
@@ -35,10 +33,8 @@ class Reader:
         indexes: IndexCatalogue,
         database: DatabaseId,
         at: Timestamp | None = None,
-        seconds: float | None = None,
     ) -> None:
         self.tx = tx
-        self._deadline = None if seconds is None else time.monotonic() + seconds
         self.catalogue = catalogue
         self.database = database
         self.entry: DatabaseEntry | None = catalogue.database(tx, database)
@@ -100,18 +96,6 @@ class Reader:
             (owner, low, *(() if high is None else (high,)), most),
         )
         return 0 if row is None else int(row[0])
-
-    def check_deadline(self) -> None:
-        """To be called now and then in long scans.
-
-        Raises:
-            DeadlineExceeded: the time for this unit is over.
-        """
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            raise DeadlineExceeded(
-                "The query looked at too many documents for the time it may take. If an index can serve "
-                "it, that is being built: try again later, or ask for less."
-            )
 
     def close(self) -> None:
         """End scans that stopped early, or failed: an open one would hold its version of the file."""

@@ -306,7 +306,8 @@ class DocumentStore:
             self._check_query(reader, canonical, principal)
             if only_planned:
                 return queries.planned(reader, canonical)
-            return queries.run(reader, canonical)
+            outcome = queries.run(reader, canonical)
+            return replace(outcome, documents=projected(outcome.documents, canonical))
 
         read = await self._query(canonical, consistency, principal, unit, quick=True)
         outcome = read.value
@@ -314,8 +315,9 @@ class DocumentStore:
             return QueryResult((), read.read_time, read.transaction, 0, outcome)
         self._consider(canonical, outcome)
         metrics = None if explain is None else queries.analyzed(outcome, outcome.seconds)
-        documents = projected(outcome.documents, canonical)
-        return QueryResult(documents, read.read_time, read.transaction, outcome.skipped, metrics)
+        return QueryResult(
+            outcome.documents, read.read_time, read.transaction, outcome.skipped, metrics
+        )
 
     async def run_aggregation(
         self,
@@ -471,7 +473,10 @@ class DocumentStore:
             )
         except DeadlineExceeded:
             self.indexes.consider(canonical, sys.maxsize, 0, joined=False)
-            raise
+            raise DeadlineExceeded(
+                "The query looked at too many documents for the time it may take. If an index can serve "
+                "it, that is being built: try again later, or ask for less."
+            ) from None
 
     def _consider(self, canonical: Query, outcome: queries.Outcome) -> None:
         """Let the indexes learn from what a query took."""

@@ -49,13 +49,13 @@ class VersionedReads:
         """Run a unit over a version, by default the latest."""
 
         def run(tx: Tx) -> T:
-            reader = Reader(tx, self._catalogue, self._indexes, database, version, self._seconds)
+            reader = Reader(tx, self._catalogue, self._indexes, database, version)
             try:
                 return unit(reader)
             finally:
                 reader.close()
 
-        return await self._database.read(run)
+        return await self._database.read(run, seconds=self._seconds)
 
     async def begin(
         self, database: DatabaseId, options: TransactionOptions, principal: Principal
@@ -83,6 +83,7 @@ class VersionedReads:
         Raises:
             InvalidArgument: the transaction is unknown or has expired, or the time lies in the future or
                 too far in the past.
+            DeadlineExceeded: it took longer than a query may.
         """
         transaction: Transaction | None = None
         at: Timestamp | None = None
@@ -99,14 +100,14 @@ class VersionedReads:
             at = transaction.version
 
         def run(tx: Tx) -> tuple[T, Timestamp]:
-            reader = Reader(tx, self._catalogue, self._indexes, database, at, self._seconds)
+            reader = Reader(tx, self._catalogue, self._indexes, database, at)
             try:
                 return unit(reader), reader.version
             finally:
                 reader.close()
 
         try:
-            value, version = await self._database.read(run, quick=quick)
+            value, version = await self._database.read(run, quick=quick, seconds=self._seconds)
         except BaseException:
             if begun is not None and transaction is not None:
                 self._transactions.finish(transaction)  # its id is never told to anyone

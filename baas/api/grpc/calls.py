@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -139,6 +140,7 @@ def server_streaming(
                 size += len(chunk[-1])
                 if size > CHUNK_BYTES:
                     await call.send_framed(framed(chunk))
+                    await asyncio.sleep(0)  # encoding is work: others have their turn between
                     chunk, size = [], 0
             end = framed(chunk)
             if not await send_whole(stream, end):

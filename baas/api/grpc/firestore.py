@@ -7,7 +7,7 @@ headers.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from baas.api.grpc.calls import Call, framed, server_streaming, streaming, unary
 from baas.api.grpc.explain import encode_explain_metrics
 from baas.api.pipeline_statistics import statistics_text
 from baas.api.streams import Authenticator, Streams
+from baas.documents.results import QueryResult
 from baas.documents.service import DocumentStore
 from baas.errors import NotFound
 from baas.model.document import Document
@@ -34,6 +35,8 @@ _MEMO: Final = "grpc"
 QUERIES: Final = 256
 """Decoded queries that are kept, each of at most ``REMEMBERED_BYTES``."""
 REMEMBERED_BYTES: Final = 4 * 1_024
+DOCUMENTS_A_TURN: Final = 100
+"""Results that are encoded together."""
 
 
 class FirestoreGrpc:
@@ -318,18 +321,19 @@ def _document(document: Document, mask: Mask | None) -> Any:
     return proto_codec.document_bytes(document)
 
 
-def _query_answers(result: Any) -> list[Any]:
+def _query_answers(result: QueryResult) -> Iterator[Any]:
+    """The answers, encoded as they are taken."""
     encode: Callable[..., Any] = proto_codec.encode_run_query_response
-    answers = []
     if result.transaction is not None:
-        answers.append(encode(None, None, transaction=result.transaction))
+        yield encode(None, None, transaction=result.transaction)
     if result.skipped or not result.documents:
-        answers.append(encode(None, result.read_time, skipped_results=result.skipped))
-    answers += proto_codec.run_query_documents(result.documents, result.read_time)
+        yield encode(None, result.read_time, skipped_results=result.skipped)
+    for start in range(0, len(result.documents), DOCUMENTS_A_TURN):
+        some = result.documents[start : start + DOCUMENTS_A_TURN]
+        yield from proto_codec.run_query_documents(some, result.read_time)
     if result.explain is not None:
         metrics = encode_explain_metrics(result.explain)
-        answers.append(encode(None, result.read_time, explain_metrics=metrics))
-    return answers
+        yield encode(None, result.read_time, explain_metrics=metrics)
 
 
 def _framed(batch: Iterable[ListenResponse]) -> bytes:

@@ -20,8 +20,8 @@ from baas.model.pipeline import Constant, Pipeline, Stage
 from baas.model.query import Query
 from baas.model.values import Timestamp
 
-_TICK: Final = 256
-"""Rows between two looks at the clock."""
+_TICK: Final = 128
+"""Rows after which it is asked whether to go on."""
 _DESCRIBED_SCANS: Final = 100
 """Scans that the statistics tell of: a pipeline within an expression may scan once for each row."""
 SOURCES: Final = frozenset(
@@ -108,14 +108,14 @@ class Execution:
     def _ticking(self, flow: Flow, rows: Iterable[Row]) -> Iterator[Row]:
         for count, row in enumerate(flow(rows)):
             if count % _TICK == 0:
-                self._reader.check_deadline()
+                self._reader.tx.check()
             yield row
 
     def _sub_pipeline(self, pipeline: Pipeline) -> Callable[[Row], list[Row]]:
         rows = self._compiled(pipeline)
 
         def run(row: Row) -> list[Row]:
-            self._reader.check_deadline()
+            self._reader.tx.check()
             return self._collected(rows(row))
 
         return run
@@ -149,7 +149,7 @@ class Execution:
             self._scans.append(scan)
         for count, document in enumerate(scan.documents()):
             if count % _TICK == 0:
-                self._reader.check_deadline()
+                self._reader.tx.check()
             yield Row(document.fields, document, variables)
 
     def _literals(self, stage: Stage) -> Rows:

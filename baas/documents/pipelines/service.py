@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
@@ -76,7 +77,8 @@ class Pipelines:
                 raise InvalidArgument(
                     "A pipeline that writes cannot be part of a transaction, nor read the past."
                 )
-            return await self._write(database, pipeline, kind, principal, atomic)
+            # what is begun is done, as with a commit, even where its caller goes away
+            return await asyncio.shield(self._write(database, pipeline, kind, principal, atomic))
 
         def unit(reader: Reader) -> tuple[PipelineResult[Row], Execution]:
             now = self._request_time(reader)

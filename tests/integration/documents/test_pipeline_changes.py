@@ -203,3 +203,19 @@ async def test_a_pipeline_gives_up_when_others_always_write_in_between(
     with pytest.raises(Aborted):
         await modified(store, COLLECTION, update(n=Constant(100)))
     assert await fields_of(store, "c/a") == {"n": 5}
+
+
+async def test_what_a_pipeline_writes_is_written_even_where_its_caller_goes_away(
+    store: DocumentStore,
+) -> None:
+    await commit(store, put("c/a"), put("c/b"))
+    calling = asyncio.create_task(
+        store.pipelines.execute(DATABASE, Pipeline((COLLECTION, DELETE)), OWNER)
+    )
+    await asyncio.sleep(0)  # it has begun
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    async with asyncio.timeout(20):
+        while (await store.get(name("c/a"), OWNER)).value is not None:
+            await asyncio.sleep(0.01)

@@ -41,6 +41,9 @@ class Surface:
     ) -> bytes:
         return str(len(await read_body())).encode()
 
+    def only_reads(self, method: str, target: bytes) -> bool:
+        return False
+
     def too_large(self) -> ApiError:
         return InvalidArgument("too large")
 
