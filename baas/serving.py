@@ -17,7 +17,7 @@ import uvicorn
 
 import baas
 from baas.api import port
-from baas.api.websocket_frames import FrameSharingProtocol
+from baas.api.websocket_frames import FrameLimits, websocket_protocol
 from baas.data_folder import DataFolder
 from baas.db import schema
 from baas.server import opened
@@ -108,7 +108,9 @@ async def _serve(settings: Settings, folder: DataFolder, listening: socket.socke
             http=port.port_protocol(
                 homefire.grpc, homefire.express, max_connections=settings.max_connections
             ),
-            ws=FrameSharingProtocol,
+            ws=websocket_protocol(
+                FrameLimits(settings.websocket_max_frames, settings.websocket_frames_per_second)
+            ),
             ws_max_size=settings.max_request_bytes,
             ws_ping_interval=settings.websocket_ping_seconds,
             ws_ping_timeout=settings.websocket_ping_seconds,

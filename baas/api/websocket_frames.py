@@ -9,12 +9,36 @@ own, messages go the way of ASGI.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+import functools
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+
+log = logging.getLogger(__name__)
 
 EXTENSION: Final = "homefire.frames"
 NO_PONG: Final = 4408
+TOO_MANY: Final = 1008
+_WORTH_BYTES: Final = 1_024
+"""A fragment that carries so many bytes costs its sender more than it costs here."""
+_CLOSING_SECONDS: Final = 1.0
+"""How long the peer has to read why it is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLimits:
+    """What a peer may send of frames that are no message by themselves."""
+
+    burst: int = 10_000
+    """Pings, pongs and unfinished fragments at once; they are regained at ``rate``."""
+    rate: float = 1_000.0
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -25,6 +49,10 @@ def text_frame(payload: bytes) -> bytes:
     if length < 65_536:
         return b"\x81\x7e" + length.to_bytes(2, "big") + payload
     return b"\x81\x7f" + length.to_bytes(8, "big") + payload
+
+
+_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE)
+"""Kinds of frames that end a message, or the connection, where they are final."""
 
 
 class RawFrames:
@@ -68,7 +96,59 @@ class RawFrames:
 
 
 class FrameSharingProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket protocol, with the extension."""
+    """Uvicorn's WebSocket protocol, with the extension.
+
+    Frames that are no message by themselves cost their sender a few bytes, and never reach the application,
+    which counts messages. They are counted here.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        limits: FrameLimits = FrameLimits(),
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._allowance = float(limits.burst)
+        self._regained = time.monotonic()
+        self._take_frame = self.conn.recv_frame
+        self.conn.recv_frame = self._count_frame  # type: ignore[method-assign]
+
+    def _count_frame(self, frame: Frame) -> None:
+        """A frame, as the parser has it."""
+        whole = frame.fin and frame.opcode in _MESSAGES
+        if whole or len(frame.data) >= _WORTH_BYTES:
+            self._take_frame(frame)
+            return
+        limits, now = self._limits, time.monotonic()
+        regained = (now - self._regained) * limits.rate
+        self._regained = now
+        self._allowance = min(float(limits.burst), self._allowance + regained) - 1
+        if self._allowance >= 0:
+            self._take_frame(frame)
+        else:
+            self.conn.fail(
+                TOO_MANY, "too many frames that carry nothing"
+            )  # drops what follows, unparsed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        del (
+            self.conn.recv_frame
+        )  # a cycle, which would keep the connection's memory for the collector
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._allowance < 0 and not self.close_sent:
+            log.info("a WebSocket was closed: too many frames that carry nothing")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            self.stop_keepalive()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": TOO_MANY})
+            self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -86,3 +166,8 @@ class FrameSharingProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.close()
+
+
+def websocket_protocol(limits: FrameLimits) -> type[asyncio.Protocol]:
+    """The protocol for ``uvicorn.Config(ws=…)``."""
+    return cast("type[asyncio.Protocol]", functools.partial(FrameSharingProtocol, limits=limits))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import random
 import socket
@@ -14,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from baas.api.websocket import WebSocketOptions
+from baas.api.websocket_frames import FrameLimits, FrameSharingProtocol
 from baas.errors import Unauthenticated
 from baas.realtime.options import RealtimeOptions
 from tests.integration.realtime.conftest import (
@@ -348,3 +350,43 @@ async def _raw_socket(server: Server) -> tuple[asyncio.StreamReader, asyncio.Str
     )
     await reader.readuntil(b"\r\n\r\n")
     return reader, writer
+
+
+def _frame(head: int, payload: bytes = b"") -> bytes:
+    """A frame of a client, masked with zeros; ``head`` is its first byte: 0x80 for the last, and its kind."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes([head]) + length + bytes(4) + payload
+
+
+PING, PONG = _frame(0x89), _frame(0x8A)
+BEGUN, EMPTY_FRAGMENT = _frame(0x01), _frame(0x00)
+FEW_FRAMES = functools.partial(FrameSharingProtocol, limits=FrameLimits(burst=10, rate=0.01))
+
+
+@pytest.mark.parametrize("frame", [PING, PONG, EMPTY_FRAGMENT], ids=["ping", "pong", "fragment"])
+async def test_a_flood_of_frames_that_carry_nothing_closes_with_1008(
+    start: Start, frame: bytes
+) -> None:
+    server = await start(ws=FEW_FRAMES)
+    reader, writer = await _raw_socket(server)
+    writer.write((BEGUN if frame is EMPTY_FRAGMENT else b"") + frame * 1_000)
+    async with asyncio.timeout(DEADLINE):
+        data = await reader.read()
+    reason = b"too many frames that carry nothing"
+    assert data.endswith(b"\x88" + bytes([2 + len(reason)]) + (1008).to_bytes(2, "big") + reason)
+    assert data.count(b"\x8a\x00") == (10 if frame is PING else 0)  # answers to pings
+    async with asyncio.timeout(DEADLINE):
+        while server.surface.connections:
+            await asyncio.sleep(0.01)
+    writer.close()
+
+
+async def test_fragments_that_carry_something_are_not_counted(start: Start) -> None:
+    server = await start(ws=FEW_FRAMES)
+    reader, writer = await _raw_socket(server)
+    blank = b" " * 1_024
+    writer.write(_frame(0x01, b'{"ping": ') + _frame(0x00, blank) * 30 + _frame(0x80, b'"a"}'))
+    async with asyncio.timeout(DEADLINE):
+        assert await reader.readexactly(14) == b'\x81\x0c{"pong":"a"}'
+    writer.close()
