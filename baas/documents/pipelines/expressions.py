@@ -126,7 +126,7 @@ class Compiler:
         def evaluate(row: Row) -> Result:
             found = run(row)
             if len(found) > 1:
-                raise EvaluationError("scalar: the pipeline has more than one result")
+                raise EvaluationError("scalar: Subpipeline returned multiple results")
             return _unwrapped(found[0]) if found else None
 
         return evaluate

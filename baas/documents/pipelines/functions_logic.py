@@ -108,7 +108,9 @@ def _switch_on(arguments: Sequence[Evaluator]) -> Evaluator:
             if _truth(condition(row)):
                 return result(row)
         if default is None:
-            raise EvaluationError("switch_on: no condition holds, and there is no default")
+            raise EvaluationError(
+                "switch_on: all switch cases evaluate to false, and there is no default"
+            )
         return default(row)
 
     return evaluate

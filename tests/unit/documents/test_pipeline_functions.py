@@ -289,6 +289,11 @@ def test_errors_name_the_function() -> None:
         evaluated("add", 1, call("divide", 1, 0))
 
 
+def test_a_switch_without_a_match_and_a_default_says_so_as_google_does() -> None:
+    with pytest.raises(EvaluationError, match="all switch cases evaluate to false"):
+        evaluated("switch_on", False, 1)
+
+
 def test_elements_are_filtered_and_transformed_under_a_name() -> None:
     element, index = Variable("e"), Variable("i")
     kept = evaluated("array_filter", [1, 2, 3], "e", call("greater_than", element, 1))

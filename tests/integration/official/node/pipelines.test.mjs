@@ -128,6 +128,7 @@ test('pipelines: mistakes are refused', async () => {
   assert.equal(await codeOf(execute(all().rawStage('no_such_stage', []))), 'unimplemented');
   await assert.rejects(execute(all().rawStage('select', [field('name')])), /Expected fields to be MAP_VALUE, but was FIELD_REFERENCE_VALUE\./);
   assert.equal(await codeOf(execute(all().rawStage('limit', [constant(-1)]))), 'invalid-argument');
+  await assert.rejects(execute(all().limit(1).select(all().toScalarExpression().as('only'))), /Subpipeline returned multiple results/);
   const errors = await execute(all().where(field('name').add(1).equal(2)));
   assert.equal(errors.results.length, 0);
 });
