@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +75,12 @@ def range_applies(if_range: str | None, etag: str, updated_micros: int) -> bool:
 
 def http_date(micros: int) -> str:
     """A time as HTTP writes it."""
-    return format_datetime(datetime.fromtimestamp(micros // 1_000_000, UTC), usegmt=True)
+    return _http_date(micros // 1_000_000)
+
+
+@functools.lru_cache(maxsize=1024)  # what is read was often read before
+def _http_date(seconds: int) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC), usegmt=True)
 
 
 def _names(header: str, etag: str) -> bool:

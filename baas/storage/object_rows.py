@@ -21,6 +21,11 @@ _WRITTEN = (
     " time_created, updated"
 )
 _SELECT = f"SELECT id, {_WRITTEN} FROM storage_objects"
+_SELECT_WITH_SEGMENTS = (
+    f"SELECT o.id, {', '.join('o.' + column.strip() for column in _WRITTEN.split(','))}, s.blob, s.size"
+    " FROM storage_objects AS o LEFT JOIN storage_segments AS s ON s.object_id = o.id"
+    " WHERE o.bucket = ? AND o.name = ? ORDER BY s.position"
+)
 _INSERT = f"INSERT INTO storage_objects ({_WRITTEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLACE = f"UPDATE storage_objects SET ({_WRITTEN}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"
 _CHOSEN_BATCH = 500
@@ -32,6 +37,17 @@ def find(tx: Tx, bucket: str, name: str) -> StoredObject | None:
     """The object of this name."""
     row = tx.one(f"{_SELECT} WHERE bucket = ? AND name = ?", (bucket, name.encode()))
     return None if row is None else _object(row)
+
+
+def find_with_segments(
+    tx: Tx, bucket: str, name: str
+) -> tuple[StoredObject | None, tuple[Segment, ...]]:
+    """The object of this name and its segments, in order."""
+    rows = tx.all(_SELECT_WITH_SEGMENTS, (bucket, name.encode()))
+    if not rows:
+        return None, ()
+    parts = tuple(Segment(row[-2], row[-1]) for row in rows if row[-2] is not None)
+    return _object(rows[0][:-2]), parts
 
 
 def _object(row: Sequence[Any]) -> StoredObject:
@@ -108,19 +124,11 @@ def delete(tx: Tx, stored: StoredObject) -> None:
 # Segments
 
 
-def segments_of(tx: Tx, stored: StoredObject) -> tuple[Segment, ...]:
-    """The segments of an object, in order."""
-    return _segments(tx, "object_id", stored.id)
-
-
 def segments_of_upload(tx: Tx, upload_id: str) -> tuple[Segment, ...]:
     """The segments of a resumable upload, in order."""
-    return _segments(tx, "upload_id", upload_id)
-
-
-def _segments(tx: Tx, owner: str, key: int | str) -> tuple[Segment, ...]:
     rows = tx.all(
-        f"SELECT blob, size FROM storage_segments WHERE {owner} = ? ORDER BY position", (key,)
+        "SELECT blob, size FROM storage_segments WHERE upload_id = ? ORDER BY position",
+        (upload_id,),
     )
     return tuple(Segment(blob, size) for blob, size in rows)
 

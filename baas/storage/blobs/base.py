@@ -88,6 +88,15 @@ class BlobStore(Protocol):
             BlobsUnavailable: the backend does not answer.
         """
 
+    def held(self, name: str, start: int, end: int) -> bytes | None:
+        """The bytes from ``start`` up to ``end``, where they can be had on the spot, without waiting for
+        anything; ``None``: :meth:`read` them.
+
+        Raises:
+            BlobMissing: there is no such blob.
+            BlobsUnavailable: the backend does not answer.
+        """
+
     async def delete(self, name: str) -> None:
         """Delete a blob; no error if there is none."""
 

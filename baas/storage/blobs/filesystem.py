@@ -2,7 +2,8 @@
 
 ``incoming/`` holds blobs in the making, ``blobs/xx/`` the finished ones, by the first two digits of their
 names. Finishing flushes the file, renames it and flushes the folder: after a power loss a blob is there
-whole or not at all. The file system's calls run on a small pool of threads, never on the event loop.
+whole or not at all. The file system's calls run on a small pool of threads. What memory holds already
+(the page cache) is also read on the event loop, which costs less than having a thread do it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import contextlib
 import errno
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from baas.storage.blobs.base import (
     READ_SIZE,
@@ -29,6 +31,9 @@ from baas.storage.blobs.base import (
     new_name,
 )
 
+if sys.platform == "linux":
+    import resource
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -38,6 +43,12 @@ _LIST_BATCH = 512
 FLUSH_EVERY = 32 * 1024 * 1024
 """Bytes after which a file is flushed while it still grows: the disk works while the network does, and no
 more than twice as many are ever left to flush."""
+_HELD: int | None = getattr(os, "RWF_NOWAIT", None)
+"""The flag of ``os.preadv`` for *what memory holds, without waiting*, where there is such a thing (Linux)."""
+_SLOW_SECONDS = 0.01
+"""Opening a file that takes longer, and waits meanwhile, waited for its disk."""
+_SLOW_FOR_SECONDS = 1.0
+"""For how long nothing is then opened on the event loop."""
 
 
 class FilesystemBlobs:
@@ -47,6 +58,7 @@ class FilesystemBlobs:
         self._incoming = root / "incoming"
         self._blobs = root / "blobs"
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+        self._pace = _Pace()
 
     async def start(self) -> None:
         """See :meth:`baas.storage.blobs.base.BlobStore.start`."""
@@ -87,6 +99,13 @@ class FilesystemBlobs:
         finally:
             if descriptor is not None:
                 os.close(descriptor)  # closing a file that was only read does not block
+
+    def held(self, name: str, start: int, end: int) -> bytes | None:
+        """See :meth:`baas.storage.blobs.base.BlobStore.held`."""
+        if end - start > READ_SIZE or not self._pace.is_quick():
+            return None
+        with _in_own_words(), self._pace:
+            return _read_held(self._path(name), start, end - start)
 
     async def _begin(self, path: Path, start: int, wanted: int) -> tuple[int | None, bytes]:
         """Open a file and read its first chunk, in one go; no descriptor is left open for the last one."""
@@ -162,13 +181,8 @@ class FilesystemBlobs:
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run a function on the pool; its operating-system errors come in the interface's words."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._pool, function)
-        except FileNotFoundError as error:
-            raise BlobMissing(str(error.filename)) from error
-        except OSError as error:
-            raise _translated(error) from error
+        with _in_own_words():
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
 
 class _FileWriter:
@@ -268,6 +282,57 @@ class _FileWriter:
 def _wanted(position: int, end: int | None) -> int:
     """Bytes of the next chunk."""
     return READ_SIZE if end is None else min(READ_SIZE, end - position)
+
+
+class _Pace:
+    """Whether opening files keeps nobody waiting. Used as a context, it watches what is done in it."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._waits = 0
+        self._slow_until = 0.0
+
+    def is_quick(self) -> bool:
+        """Whether files can be opened on the event loop: none waited long for the disk lately."""
+        return _HELD is not None and time.monotonic() >= self._slow_until
+
+    def __enter__(self) -> None:
+        self._began, self._waits = time.monotonic(), _waits()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        # what took long without a wait of its own only had no turn on a busy processor
+        if now - self._began > _SLOW_SECONDS and _waits() > self._waits:
+            self._slow_until = now + _SLOW_FOR_SECONDS
+
+
+def _waits() -> int:
+    """How often this thread has waited for something so far."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw if sys.platform == "linux" else 0
+
+
+def _read_held(path: Path, start: int, size: int) -> bytes | None:
+    """So many bytes of a file, if memory holds all of them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        chunk = bytearray(size)
+        count = os.preadv(descriptor, (chunk,), start, _HELD or 0)
+    except OSError:  # memory holds none of them, or this file system does not tell
+        return None
+    finally:
+        os.close(descriptor)  # closing a file that was only read does not block
+    return cast(bytes, chunk) if count == size else None  # nobody changes it any more
+
+
+@contextlib.contextmanager
+def _in_own_words() -> Iterator[None]:
+    """The operating system's errors, told in the interface's words."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BlobMissing(str(error.filename)) from error
+    except OSError as error:
+        raise _translated(error) from error
 
 
 def _close_opened(beginning: asyncio.Future[tuple[int | None, bytes]]) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from baas.storage.blobs import filesystem
 from baas.storage.blobs.base import BlobMissing, BlobStore
+from baas.storage.blobs.filesystem import FilesystemBlobs
 
 
 async def put(blobs: BlobStore, *blocks: bytes) -> str:
@@ -108,3 +113,69 @@ async def test_a_new_blob_is_no_left_over(blobs: BlobStore) -> None:
     assert await blobs.sweep_unfinished(older_than=3600) == 0
     await writer.finish()
     assert await names(blobs) == {writer.name}
+
+
+@pytest_asyncio.fixture
+async def files(tmp_path: Path) -> AsyncIterator[FilesystemBlobs]:
+    store = FilesystemBlobs(tmp_path / "files")
+    await store.start()
+    yield store
+    await store.close()
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10), (3, 5), (9, 10)])
+async def test_what_can_be_had_on_the_spot_is_what_is_read(
+    blobs: BlobStore, start: int, end: int
+) -> None:
+    held = blobs.held(await put(blobs, b"0123456789"), start, end)
+    assert held in (None, b"0123456789"[start:end])
+
+
+async def test_what_memory_holds_can_be_had_on_the_spot(
+    files: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(1024 * 1024)
+    monkeypatch.setattr(filesystem, "_HELD", 0)  # as if memory held everything
+    assert files.held(await put(files, data), 0, len(data)) == data
+
+
+async def test_no_more_than_a_chunk_is_had_on_the_spot(files: FilesystemBlobs) -> None:
+    size = 1024 * 1024 + 1
+    assert files.held(await put(files, bytes(size)), 0, size) is None
+
+
+async def test_fewer_bytes_than_are_wanted_are_not_had_on_the_spot(files: FilesystemBlobs) -> None:
+    assert files.held(await put(files, b"short"), 0, 6) is None
+
+
+@pytest.mark.parametrize("name", ["0" * 32, "../../etc/passwd"])
+async def test_nothing_is_had_on_the_spot_of_a_missing_blob(
+    files: FilesystemBlobs, name: str
+) -> None:
+    with pytest.raises(BlobMissing):
+        files.held(name, 0, 1)
+
+
+async def test_bytes_that_only_the_disk_has_are_not_had_on_the_spot(
+    files: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_disk(*_: object) -> int:
+        raise BlockingIOError
+
+    name = await put(files, b"cold")
+    monkeypatch.setattr(os, "preadv", on_disk)
+    assert files.held(name, 0, 4) is None
+    assert await read(files, name) == b"cold"
+
+
+async def test_after_a_slow_opening_the_event_loop_opens_nothing_for_a_while(
+    files: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await put(files, b"x")
+    waits = iter(range(10))
+    monkeypatch.setattr(filesystem, "_waits", lambda: next(waits))
+    monkeypatch.setattr(filesystem, "_SLOW_SECONDS", -1.0)
+    files.held(name, 0, 1)
+    opened = next(waits)
+    assert files.held(name, 0, 1) is None
+    assert next(waits) == opened + 1, "it was not even tried"
