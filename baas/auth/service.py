@@ -251,7 +251,9 @@ class AuthService:
 
         exchanged = await context.write(unit)
         if exchanged is None:
-            raise AuthError("INVALID_REFRESH_TOKEN")
+            # SDKs sign their user out at the first only, and what ended is not kept to be told apart
+            formed = sessions.has_form(refresh_token)
+            raise AuthError("TOKEN_EXPIRED" if formed else "INVALID_REFRESH_TOKEN")
         account, session, following = exchanged
         id_token = await context.id_token(
             account, session.sign_in_provider, session.claims, session.auth_time

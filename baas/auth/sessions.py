@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from baas.db.unit import Tx
 
 _NAME_BYTES, _SECRET_BYTES = 18, 32
 _MAX_LENGTH = 256
+_FORM = re.compile(r"[\w-]{24}\.[\w-]{43}", re.ASCII)
 _LATE_REPEATS = 3
 
 
@@ -65,6 +67,11 @@ def start(
         )
     )
     return f"{name}.{secret}"
+
+
+def has_form(refresh_token: str) -> bool:
+    """Whether a text looks like a token of ours: it may have been one, of a session that ended."""
+    return _FORM.fullmatch(refresh_token) is not None
 
 
 def exchange(

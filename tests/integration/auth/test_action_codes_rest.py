@@ -35,7 +35,7 @@ async def test_a_forgotten_password_is_reset_by_mail(api: Api) -> None:
     assert user["emailVerified"] is True
     form = {"grant_type": "refresh_token", "refresh_token": old["refreshToken"]}
     response = await api.client.post("/v1/token", data=form)
-    assert response.json()["error"]["message"] == "INVALID_REFRESH_TOKEN"
+    assert response.json()["error"]["message"] == "TOKEN_EXPIRED"
 
 
 async def test_a_code_works_once(api: Api) -> None:
@@ -121,7 +121,7 @@ async def test_proving_an_address_drops_the_password_of_whoever_took_it_before(a
     assert await api.error("signInWithPassword", body) == "INVALID_LOGIN_CREDENTIALS"
     form = {"grant_type": "refresh_token", "refresh_token": squatter["refreshToken"]}
     response = await api.client.post("/v1/token", data=form)
-    assert response.json()["error"]["message"] == "INVALID_REFRESH_TOKEN"
+    assert response.json()["error"]["message"] == "TOKEN_EXPIRED"
 
 
 async def test_an_address_is_changed_and_taken_back(api: Api) -> None:
