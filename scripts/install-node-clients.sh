@@ -11,16 +11,14 @@ if [ "${HOMEFIRE_NODE_CLIENTS:-}" = previous ]; then
     folder="$folder-previous"
 fi
 
-mkdir -p "$folder"
 if [ -d "$folder/node_modules" ] && cmp -s "$manifest" "$folder/package.json"; then
     exit 0
 fi
-cp "$manifest" "$folder/package.json.new"
-cd "$folder"
-mv package.json.new package.json
-# Over other versions npm leaves two copies of a package, which the SDK does not survive in a bundle.
-rm -rf node_modules
-npm install --no-audit --no-fund --no-package-lock --loglevel=error || {
-    rm -f package.json
-    exit 1
-}
+# Aside first: an install that is cut off must not look like a whole one, and over other versions npm leaves
+# two copies of a package, which the SDK does not survive in a bundle.
+rm -rf "$folder.new"
+mkdir -p "$folder.new"
+cp "$manifest" "$folder.new/package.json"
+(cd "$folder.new" && npm install --no-audit --no-fund --no-package-lock --loglevel=error)
+rm -rf "$folder"
+mv "$folder.new" "$folder"
